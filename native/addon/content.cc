@@ -1,0 +1,7 @@
+#include "addon/addon.h"
+
+namespace coral::addon {
+
+void RegisterContent(Napi::Env, Napi::Object) {}
+
+}  // namespace coral::addon

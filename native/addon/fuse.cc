@@ -1,0 +1,7 @@
+#include "addon/addon.h"
+
+namespace coral::addon {
+
+void RegisterFuse(Napi::Env, Napi::Object) {}
+
+}  // namespace coral::addon

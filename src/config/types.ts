@@ -1,0 +1,41 @@
+/** Settings of one mount: options, environment, file and defaults after validation. */
+import type { Rule } from './rule.js';
+
+export type PolicyPreset = 'balanced' | 'latency' | 'capacity' | 'archive';
+export type Codec = { kind: 'auto' } | { kind: 'off' } | { kind: 'zstd'; level: number };
+
+export interface Watermarks {
+  /** Percent of capacity, 1 to 99; low < high. */
+  high: number;
+  low: number;
+}
+
+export interface KernelMount {
+  /** MS_* bits for mount(2). */
+  flags: number;
+  readOnly: boolean;
+  allowOther: boolean;
+}
+
+export interface Settings {
+  policy: PolicyPreset;
+  /** tier.NAME=DIR */
+  tierDirectories: Readonly<Record<string, string>>;
+  watermarks: Watermarks;
+  tierWatermarks: Readonly<Record<string, Partial<Watermarks>>>;
+  promote: 'open' | 'heat' | 'never';
+  settleMs: number;
+  coldAfterMs: number;
+  halfLifeMs: number;
+  compress: Codec;
+  tierCompress: Readonly<Record<string, Codec>>;
+  /** Bytes per second, Infinity for no limit, 0 pauses. */
+  migrateRate: number;
+  passthrough: 'auto' | 'off';
+  channel: 'native' | 'fuse-native';
+  missingTier: 'fail' | 'degraded';
+  configFile: string | null;
+  /** The operator's rules; defaults come after them. */
+  rules: readonly Rule[];
+  mount: KernelMount;
+}

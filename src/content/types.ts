@@ -1,0 +1,99 @@
+/** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
+import type { ChunkBatch, PackedPlan } from '../native.js';
+
+/** Where one chunk lies. */
+export interface ChunkLocation {
+  packId: number;
+  /** Offset of the record in the pack, bytes. */
+  offset: number;
+  /** Record length in the pack with header, bytes. */
+  stored: number;
+  /** Decoded length, bytes. */
+  length: number;
+  /** Number of times that recipes name it. */
+  references: number;
+  /** A check found this copy damaged: it is no dedup hit, and new bytes replace it. */
+  bad: boolean;
+}
+
+export interface PackInfo {
+  packId: number;
+  tier: number;
+  /** Bytes of the file. */
+  size: number;
+  /** Bytes of records that the index points to. */
+  live: number;
+  sealed: boolean;
+}
+
+export interface Recipe {
+  ino: number;
+  /** Bytes. */
+  size: number;
+  /** 32 bytes per chunk. */
+  hashes: Buffer;
+  lengths: Uint32Array;
+  /** 1 for a run of zeros. */
+  zero: Uint8Array;
+}
+
+export interface StoredSummary {
+  /** Compressed bytes of the recipe's distinct chunks. */
+  storedBytes: number;
+  /** Of those, bytes that other recipes name too. */
+  sharedBytes: number;
+}
+
+export interface ReclaimReport {
+  recipes: number;
+  chunksRemoved: number;
+  packsRemoved: number;
+  packsCompacted: number;
+  bytesFreed: number;
+}
+
+/** Builds the packed form of one file; nothing refers to it until `commitRecipe`. */
+export interface PackingJob {
+  /** Looks each chunk up, appends the missing ones, notes the rest. One call at a time. */
+  add(batch: ChunkBatch): Promise<void>;
+  /**
+   * Makes every record durable and the recipe's chunks findable (with no reference yet).
+   * @returns bytes as stored and the plan to check before switching.
+   */
+  finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }>;
+  /** Gives up; what was appended is reclaimed later. */
+  abort(): Promise<void>;
+}
+
+export interface ContentStore {
+  /** `level`: 0 for no compression, else the zstd level. @throws ENOSPC */
+  startPacking(ino: number, tier: number, level: number): PackingJob;
+  /** Records the recipe under its inode and counts its references. Synchronous: part of the switch. */
+  commitRecipe(recipe: Recipe): void;
+  /** Moves the recipe of an inode to the garbage list; its chunks are released in the background. */
+  releaseRecipe(ino: number): void;
+  hasRecipe(ino: number): boolean;
+  /** Resolves chunk locations in slices, giving way to the event loop. @throws EIO where a chunk is unknown. */
+  planFor(ino: number): Promise<PackedPlan>;
+  planForRecipe(recipe: Recipe): Promise<PackedPlan>;
+  summary(ino: number): Promise<StoredSummary>;
+  /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
+  markBad(ino: number, chunkIndex: number): void;
+  markBadHash(hash: Buffer): void;
+  /** Moves every chunk of the recipe that lies on another tier to `tier`. @returns bytes moved. */
+  relocate(ino: number, tier: number): Promise<number>;
+  packs(): PackInfo[];
+  /** Logical bytes of all recipes, stored bytes, and what dedup and compression saved. */
+  savings(): {
+    logicalBytes: number;
+    storedBytes: number;
+    dedupBytes: number;
+    compressionBytes: number;
+  };
+  /** Releases garbage: recipes, unreferenced chunks, empty packs; compacts packs that are mostly dead. */
+  reclaim(): Promise<ReclaimReport>;
+  /** Seals or continues what a crash left open; cuts torn tails. Called once before serving. */
+  recover(): Promise<void>;
+  /** Seals open packs. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,69 @@
+/** Carries wishes out: a queue of jobs that copy, verify, switch and release. */
+
+export type JobKind = 'promote' | 'demote';
+export type JobState = 'queued' | 'running' | 'waiting-for-close' | 'done' | 'failed' | 'cancelled';
+
+export interface Job {
+  readonly id: number;
+  readonly kind: JobKind;
+  readonly ino: number;
+  /** Target tier name. */
+  readonly tier: string;
+  readonly state: JobState;
+  /** Bytes to handle and handled. */
+  readonly total: number;
+  readonly done: number;
+  /** One line why it failed. */
+  readonly error: string | null;
+}
+
+/**
+ * What migration needs to know of open files; the filesystem provides it. All calls are synchronous, so
+ * that a check and the switch that follows are one step.
+ */
+export interface FileActivity {
+  /** Open handles of any kind, and those that may write. */
+  handles(ino: number): { total: number; writers: number };
+  /** Grows with every open for writing, truncation and the like: equal means unchanged since. */
+  changeCount(ino: number): number;
+  /** Runs once when the last handle closes (at once where none is open). */
+  whenIdle(ino: number, callback: () => void): void;
+  /**
+   * The bytes moved and nothing is open: drops cached descriptors and lets the kernel forget cached
+   * pages (`data`) or only attributes.
+   */
+  moved(ino: number, what: 'data' | 'attributes'): void;
+  /** Records size and times of an unsettled file durably; resolves when done or when a writer appeared. */
+  settle(ino: number): Promise<void>;
+}
+
+export interface MigrationStatus {
+  state: 'running' | 'paused';
+  queued: number;
+  running: Job[];
+  /** Since the daemon started. */
+  completed: number;
+  failed: number;
+  bytesMoved: number;
+}
+
+export interface Migration {
+  /** Queues a move; a queued or running one for the same file and tier is returned instead. */
+  submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job;
+  /** Resolves when the job ended; rejects with its error. */
+  finished(job: Job): Promise<void>;
+  status(): MigrationStatus;
+  pause(): void;
+  resume(): void;
+  /** Stops accepting, cancels or finishes what runs, leaves everything consistent. */
+  close(): Promise<void>;
+}
+
+export interface MoveOptions {
+  /** Demotion packs (true) or keeps the file plain. */
+  pack: boolean;
+  /** For explain and logs. */
+  because: string;
+  /** Requests by a person go before background wishes. */
+  urgent: boolean;
+}

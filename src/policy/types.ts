@@ -1,0 +1,40 @@
+/** Pure functions from facts to wishes. Nothing here does I/O. */
+import type { FileClass } from '../config/file-class.js';
+
+export type Temperature = 'HOT' | 'WARM' | 'COLD';
+
+/** What the rules and defaults say about one file. */
+export interface Placement {
+  /** Tier name for hot data; the fastest by default. */
+  tier: string;
+  /** Tier name for cold data; the slowest by default. */
+  cold: string;
+  pack: boolean;
+  promote: 'open' | 'heat' | 'never';
+  demote: 'auto' | 'first' | 'last' | 'never';
+  /** Text of the rule that decided, for `explain`. */
+  because: string;
+}
+
+export interface FileFacts {
+  ino: number;
+  /** Below the mount, '/a/b'. */
+  path: string;
+  size: number;
+  fileClass: FileClass;
+  /** Decayed to now. */
+  heat: number;
+  /** Milliseconds since the last open. */
+  idleMs: number;
+  plainTier: string | null;
+  packedTier: string | null;
+  /** Tier name of the nearest pin, its own or of a directory above. */
+  pin: string | null;
+  /** Handles open now. */
+  open: boolean;
+}
+
+/** One thing that policy wants done. */
+export type Wish =
+  | { kind: 'promote'; ino: number; tier: string; because: string }
+  | { kind: 'demote'; ino: number; tier: string; pack: boolean; because: string };

@@ -1,0 +1,63 @@
+/** A tier set: the directories on different media that a volume's bytes live on. */
+
+export const MEDIA = ['nvme', 'ssd', 'hdd'] as const;
+export type Medium = (typeof MEDIA)[number];
+
+export interface TierConfig {
+  /** 1 to 255, never reused within a volume; 0 means "none" in inodes. */
+  id: number;
+  name: string;
+  medium: Medium;
+  path: string;
+  /** Bytes that Coral Reef may use here, or null for the whole filesystem. */
+  capacity: number | null;
+}
+
+/** `<volume>/volume.json`. */
+export interface VolumeConfig {
+  format: number;
+  /** 32 hex digits. */
+  id: string;
+  created: string;
+  /** Fastest first. */
+  tiers: TierConfig[];
+  /** Bytes. */
+  chunking: { min: number; average: number; max: number };
+}
+
+export type TierState = 'ok' | 'missing' | 'read-only' | 'full';
+
+export interface TierUsage {
+  /** Bytes: the configured limit, or the size of the filesystem. */
+  capacity: number;
+  /** Bytes accounted to this volume. */
+  used: number;
+  /** Bytes that can still be placed: under the limit and free on the medium. */
+  free: number;
+  plainBytes: number;
+  packedBytes: number;
+}
+
+export interface Tier extends TierConfig {
+  readonly state: TierState;
+  /** One clear line where the state is not ok. */
+  readonly problem: string | null;
+}
+
+export interface TierSet {
+  /** Fastest first. */
+  readonly tiers: readonly Tier[];
+  byId(id: number): Tier | undefined;
+  byName(name: string): Tier | undefined;
+  /** `<tier>/.coral-reef/files/<2 hex>/<ino as hex>`; the parent directory exists after `open`. */
+  backingPath(tier: Tier, ino: number): string;
+  /** Where a copy of that file is built before it is verified and renamed into place. */
+  incomingPath(tier: Tier, ino: number): string;
+  packPath(tier: Tier, packId: number): string;
+  usage(tier: Tier): TierUsage;
+  /** Adds to the plain bytes accounted to a tier (may be negative); part of the current transaction. */
+  accountPlain(tier: Tier, bytes: number): void;
+  accountPacked(tier: Tier, bytes: number): void;
+  /** Re-reads marker and free space; changes `state`. Called before a job writes and every few seconds. */
+  refresh(): Promise<void>;
+}
