@@ -1,0 +1,146 @@
+/** Attributes of inodes as the kernel gets them, and the merging of what a backing file knows better. */
+import { native, Stat } from '../native.js';
+import type { Inode } from '../namespace/types.js';
+import { FileError } from '../fuse/errno.js';
+import type { Attributes } from '../fuse/operations.js';
+import type { Context } from './context.js';
+import { isDirectory, isRegular } from './modes.js';
+
+/** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
+const CACHE_SECONDS = 86_400;
+const DIRECTORY_BYTES = 4096;
+const BLOCK_BYTES = 4096;
+
+const scratch = new Float64Array(Stat.length);
+
+/** @throws ESTALE where the inode is gone: the kernel holds a number that was destroyed. */
+export function inodeOf(ctx: Context, ino: number): Inode {
+  const inode = ctx.namespace.get(ino);
+  if (inode === undefined) throw new FileError('ESTALE', `inode ${ino}`);
+  return inode;
+}
+
+/** While a program may write past us, the kernel must ask each time for what the backing file says. */
+export function attributesOf(ctx: Context, inode: Inode): Attributes {
+  const file = ctx.files.peek(inode.ino);
+  const live = file !== undefined && file.writers > 0;
+  if (live) refreshFromBacking(ctx, inode);
+  return {
+    ino: inode.ino,
+    size: isDirectory(inode.mode) ? DIRECTORY_BYTES : inode.size,
+    blocks: blocksOf(inode),
+    atimeSec: inode.atimeSec,
+    atimeNsec: inode.atimeNsec,
+    mtimeSec: inode.mtimeSec,
+    mtimeNsec: inode.mtimeNsec,
+    ctimeSec: inode.ctimeSec,
+    ctimeNsec: inode.ctimeNsec,
+    btimeSec: inode.btimeSec,
+    btimeNsec: inode.btimeNsec,
+    mode: inode.mode,
+    nlink: inode.nlink,
+    uid: inode.uid,
+    gid: inode.gid,
+    rdev: inode.rdev,
+    blockSize: BLOCK_BYTES,
+    generation: inode.generation,
+    attributesValid: live ? 0 : CACHE_SECONDS,
+    entryValid: CACHE_SECONDS,
+  };
+}
+
+/** Bytes really stored, in units of 512: the plain copy and the packed one where both are there. */
+function blocksOf(inode: Inode): number {
+  if (isRegular(inode.mode)) return inode.plainBlocks + Math.ceil(inode.packedBytes / 512);
+  return isDirectory(inode.mode) ? DIRECTORY_BYTES / 512 : 0;
+}
+
+/** A name that does not exist: the kernel may remember that too. */
+export function negativeEntry(): Attributes {
+  return { ...EMPTY, entryValid: CACHE_SECONDS };
+}
+
+const EMPTY: Attributes = {
+  ino: 0,
+  size: 0,
+  blocks: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  ctimeSec: 0,
+  ctimeNsec: 0,
+  btimeSec: 0,
+  btimeNsec: 0,
+  mode: 0,
+  nlink: 0,
+  uid: 0,
+  gid: 0,
+  rdev: 0,
+  blockSize: 0,
+  generation: 0,
+  attributesValid: 0,
+  entryValid: 0,
+};
+
+/** Takes size and times over from the open backing file, if there is one. @returns whether it changed. */
+export function refreshFromBacking(ctx: Context, inode: Inode): boolean {
+  const file = ctx.files.peek(inode.ino);
+  if (file === undefined || file.fd < 0 || file.tier !== inode.plainTier) return false;
+  native.statFd(file.fd, scratch);
+  return recordBacking(ctx, inode, scratch);
+}
+
+/**
+ * Records what fstat(2) of the backing file says. Data that changed moves ctime with mtime; our own
+ * extended attributes on the backing file must not, so its ctime is not looked at.
+ */
+export function recordBacking(ctx: Context, inode: Inode, stat: Float64Array): boolean {
+  const modified =
+    stat[Stat.mtimeSec] !== inode.mtimeSec || stat[Stat.mtimeNsec] !== inode.mtimeNsec;
+  const grown = stat[Stat.size] !== inode.size || stat[Stat.blocks] !== inode.plainBlocks;
+  if (!modified && !grown) return false;
+  if (modified) recordModified(inode, stat[Stat.mtimeSec], stat[Stat.mtimeNsec]);
+  const tier = ctx.tiers.byId(inode.plainTier);
+  if (tier !== undefined) {
+    ctx.tiers.accountPlain(tier, (stat[Stat.blocks] - inode.plainBlocks) * 512);
+  }
+  inode.size = stat[Stat.size];
+  inode.plainBlocks = stat[Stat.blocks];
+  ctx.namespace.update(inode);
+  return true;
+}
+
+function recordModified(inode: Inode, sec: number, nsec: number): void {
+  inode.mtimeSec = sec;
+  inode.mtimeNsec = nsec;
+  if (sec > inode.ctimeSec || (sec === inode.ctimeSec && nsec > inode.ctimeNsec)) {
+    inode.ctimeSec = sec;
+    inode.ctimeNsec = nsec;
+  }
+}
+
+export interface Time {
+  sec: number;
+  nsec: number;
+}
+
+/** The wall clock in steps of a millisecond: finer than the tick that ext4 stamps files with. */
+export function now(): Time {
+  const milliseconds = Date.now();
+  return { sec: Math.floor(milliseconds / 1000), nsec: (milliseconds % 1000) * 1_000_000 };
+}
+
+/** Marks an inode as changed now. */
+export function touchChanged(ctx: Context, inode: Inode, time: Time = now()): void {
+  inode.ctimeSec = time.sec;
+  inode.ctimeNsec = time.nsec;
+  ctx.namespace.update(inode);
+}
+
+/** Marks a directory's content as changed now. */
+export function touchModified(ctx: Context, inode: Inode, time: Time = now()): void {
+  inode.mtimeSec = time.sec;
+  inode.mtimeNsec = time.nsec;
+  touchChanged(ctx, inode, time);
+}

@@ -1,0 +1,126 @@
+/** Backing files of plain data: made, opened, served, cut. */
+import { native, Stat } from '../native.js';
+import { FileError } from '../fuse/errno.js';
+import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/protocol.js';
+import type { Opened } from '../fuse/operations.js';
+import type { Inode } from '../namespace/types.js';
+import type { Tier } from '../tiers/types.js';
+import { recordBacking } from './attributes.js';
+import type { Context } from './context.js';
+import { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
+import { handleFor, type OpenFile } from './open-files.js';
+
+const BACKING_MODE = 0o600;
+const stat = new Float64Array(Stat.length);
+
+/** The tier of an inode's plain data. @throws EIO where its disk is missing. */
+export function plainTierOf(ctx: Context, inode: Inode): Tier {
+  const tier = ctx.tiers.byId(inode.plainTier);
+  if (tier === undefined || tier.state === 'missing') {
+    throw new FileError('EIO', `inode ${inode.ino}: its tier is missing`);
+  }
+  return tier;
+}
+
+/**
+ * Makes the empty backing file of an inode that has no data. Synchronous: new data goes to the fastest
+ * tier that has room. @throws ENOSPC where none has.
+ */
+export function createBacking(ctx: Context, file: OpenFile, inode: Inode, candidates: Tier[]): void {
+  for (const tier of candidates) {
+    try {
+      const path = ctx.tiers.backingPath(tier, inode.ino);
+      file.fd = native.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, BACKING_MODE);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') continue;
+      throw error;
+    }
+    file.tier = tier.id;
+    file.fresh = true;
+    inode.plainTier = tier.id;
+    inode.plainBlocks = 0;
+    inode.unsettled = true;
+    ctx.namespace.update(inode);
+    return;
+  }
+  throw new FileError('ENOSPC', 'no tier has room for a new file');
+}
+
+/** True where opening the backing file may not wait for a slow medium. */
+export function opensAtOnce(ctx: Context, file: OpenFile, inode: Inode): boolean {
+  if (file.fd >= 0 && file.tier === inode.plainTier) return true;
+  return ctx.tiers.byId(inode.plainTier)?.medium === 'nvme';
+}
+
+export function openBackingAtOnce(ctx: Context, file: OpenFile, inode: Inode): void {
+  if (!prepareDescriptor(ctx, file, inode)) return;
+  const tier = plainTierOf(ctx, inode);
+  adopt(ctx, file, inode, native.openSync(ctx.tiers.backingPath(tier, inode.ino), access(tier), 0));
+}
+
+/** The same for a tier that may be slow. The inode must be read again afterwards. */
+export async function openBackingLater(ctx: Context, file: OpenFile, inode: Inode): Promise<void> {
+  if (!prepareDescriptor(ctx, file, inode)) return;
+  const tier = plainTierOf(ctx, inode);
+  const fd = await native.open(ctx.tiers.backingPath(tier, inode.ino), access(tier), 0);
+  if (file.fd >= 0 || tier.id !== inode.plainTier) native.close(fd);
+  else adopt(ctx, file, inode, fd);
+}
+
+const access = (tier: Tier): number =>
+  (tier.state === 'read-only' ? O_RDONLY : O_RDWR) | O_NOFOLLOW;
+
+/** @returns whether a descriptor is still needed. */
+function prepareDescriptor(ctx: Context, file: OpenFile, inode: Inode): boolean {
+  if (file.fd < 0) return true;
+  if (file.tier === inode.plainTier) return false;
+  ctx.files.closeBacking(file);
+  return true;
+}
+
+/** What was written just before a crash may be newer than the record: the file itself is right. */
+function adopt(ctx: Context, file: OpenFile, inode: Inode, fd: number): void {
+  file.fd = fd;
+  file.tier = inode.plainTier;
+  file.fresh = false;
+  native.statFd(fd, stat);
+  if (stat[Stat.size] !== inode.size && recordBacking(ctx, inode, stat)) {
+    inode.unsettled = true;
+    ctx.namespace.update(inode);
+    ctx.session.invalidateInode(inode.ino, -1, 0);
+  }
+}
+
+/** Serves an open backing file: by the kernel itself where it can, else by native threads. */
+export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened {
+  const handle = handleFor(flags);
+  const fresh = file.serving === 'none' && ctx.passthrough;
+  if (file.serving === 'passthrough' || (fresh && registerBacking(ctx, file))) {
+    file.serving = 'passthrough';
+    return { handle, flags: FOPEN_PASSTHROUGH, backingId: file.backingId };
+  }
+  if (file.serving !== 'plain') {
+    ctx.session.servePlain(file.ino, file.fd);
+    file.serving = 'plain';
+  }
+  // Without passthrough every change goes through the kernel's cache of this inode.
+  return { handle, flags: ctx.passthrough ? 0 : FOPEN_KEEP_CACHE, backingId: 0 };
+}
+
+/** Tiers whose filesystem the kernel does not take (it is stacked itself, say): reported once. */
+const refused = new Set<number>();
+
+function registerBacking(ctx: Context, file: OpenFile): boolean {
+  if (file.backingId !== 0) return true;
+  try {
+    file.backingId = ctx.session.backingOpen(file.fd);
+    return true;
+  } catch (error) {
+    if (!refused.has(file.tier)) {
+      refused.add(file.tier);
+      ctx.log.warn({ err: error, tier: file.tier }, 'passthrough refused; served by native threads');
+    }
+    return false;
+  }
+}

@@ -1,0 +1,9 @@
+/** Writes to a backing file which file of the namespace it is, so that the namespace can be rebuilt. */
+import { native } from '../native.js';
+import type { Inode } from '../namespace/types.js';
+import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
+import type { Context } from './context.js';
+
+export function writeBacktrace(ctx: Context, fd: number, inode: Inode): void {
+  native.setXattr(fd, BACKTRACE_XATTR, encodeBacktrace(inode));
+}

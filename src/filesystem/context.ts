@@ -1,0 +1,36 @@
+/** What the operations of one mounted filesystem share. */
+import type { Logger } from 'pino';
+import type { Settings } from '../config/types.js';
+import type { ContentStore } from '../content/types.js';
+import type { Migration } from '../migration/types.js';
+import type { FuseSession } from '../native.js';
+import type { Namespace } from '../namespace/types.js';
+import type { TierSet } from '../tiers/types.js';
+import type { OpenFiles } from './open-files.js';
+import type { Orphans } from './orphans.js';
+import type { Placing } from './placing.js';
+import type { Settling } from './settling.js';
+
+export interface FilesystemDependencies {
+  namespace: Namespace;
+  content: ContentStore;
+  tiers: TierSet;
+  settings: Settings;
+  /** 32 hex digits. */
+  volumeId: string;
+  log: Logger;
+}
+
+/** The parts are set in order by `createFilesystem`; operations run only after all of them. */
+export interface Context extends FilesystemDependencies {
+  /** Set when a channel is attached. */
+  session: FuseSession;
+  /** Plain files get a kernel backing file. Turned off when the kernel or a tier refuses. */
+  passthrough: boolean;
+  /** Set by the daemon before serving. */
+  migration: Migration;
+  files: OpenFiles;
+  settling: Settling;
+  orphans: Orphans;
+  placing: Placing;
+}

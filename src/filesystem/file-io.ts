@@ -1,0 +1,126 @@
+/** Operations on file data that the daemon carries out: fsync, fallocate, lseek, copy_file_range. */
+import { native, Stat } from '../native.js';
+import { FileError } from '../fuse/errno.js';
+import type { Result } from '../fuse/operations.js';
+import type { Inode } from '../namespace/types.js';
+import { inodeOf, recordBacking, refreshFromBacking } from './attributes.js';
+import { servePlain } from './backing.js';
+import { writeBacktrace } from './backtraces.js';
+import type { Context } from './context.js';
+import { O_RDONLY, O_RDWR } from './modes.js';
+import { inTurn, type OpenFile } from './open-files.js';
+import { beforeWriting, makePlain } from './opening.js';
+import { releaseHandle } from './releasing.js';
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const stat = new Float64Array(Stat.length);
+
+/**
+ * Gives `work` the backing file of an inode, open for writing; a packed file is hydrated before (or
+ * dropped, with `cut`: nothing of it is needed).
+ */
+export async function withWritableData(
+  ctx: Context,
+  ino: number,
+  flags: number,
+  cut: boolean,
+  work: (fd: number) => Promise<void>,
+): Promise<void> {
+  const file = ctx.files.acquire(ino, flags);
+  try {
+    await inTurn(file, async () => {
+      await makePlain(ctx, file, cut);
+      beforeWriting(ctx, inodeOf(ctx, ino));
+      if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
+      await work(file.fd);
+    });
+  } finally {
+    releaseHandle(ctx, ino, flags);
+  }
+}
+
+/** Data first, then the record, then the commit that makes both findable (invariants 1 and 3). */
+export async function fsync(ctx: Context, ino: number, dataOnly: boolean): Promise<void> {
+  const file = ctx.files.peek(ino);
+  const inode = inodeOf(ctx, ino);
+  if (file !== undefined && file.fd >= 0 && file.tier === inode.plainTier) {
+    await flushBacking(ctx, file, inode, dataOnly);
+  }
+  await ctx.namespace.commit();
+}
+
+async function flushBacking(
+  ctx: Context,
+  file: OpenFile,
+  inode: Inode,
+  dataOnly: boolean,
+): Promise<void> {
+  const { fresh } = file;
+  if (fresh) writeBacktrace(ctx, file.fd, inode);
+  await native.fsync(file.fd, dataOnly && !fresh);
+  file.fresh = false;
+  const current = ctx.namespace.get(inode.ino);
+  if (current !== undefined && file.fd >= 0) refreshFromBacking(ctx, current);
+}
+
+export async function fallocate(
+  ctx: Context,
+  ino: number,
+  mode: number,
+  offset: number,
+  length: number,
+): Promise<void> {
+  await withWritableData(ctx, ino, O_RDWR, false, async (fd) => {
+    await native.fallocate(fd, mode, offset, length);
+    native.statFd(fd, stat);
+    recordBacking(ctx, inodeOf(ctx, ino), stat);
+  });
+}
+
+export function lseek(ctx: Context, ino: number, offset: number, whence: number): Result<number> {
+  const inode = inodeOf(ctx, ino);
+  const file = ctx.files.peek(ino);
+  if (file !== undefined && file.fd >= 0 && file.serving !== 'packed') {
+    return native.seek(file.fd, offset, whence);
+  }
+  if (offset >= inode.size) throw new FileError('ENXIO');
+  if (whence === SEEK_DATA) return offset;
+  if (whence === SEEK_HOLE) return inode.size;
+  throw new FileError('EINVAL');
+}
+
+/** Between plain files; for the rest the kernel copies through its cache. */
+export async function copyFileRange(
+  ctx: Context,
+  source: number,
+  sourceOffset: number,
+  target: number,
+  targetOffset: number,
+  length: number,
+): Promise<number> {
+  const from = openPlainFd(ctx, source);
+  const to = openPlainFd(ctx, target);
+  const copied = await native.copyRange(from, sourceOffset, to, targetOffset, length);
+  const inode = ctx.namespace.get(target);
+  if (inode !== undefined) refreshFromBacking(ctx, inode);
+  return copied;
+}
+
+function openPlainFd(ctx: Context, ino: number): number {
+  const file = ctx.files.peek(ino);
+  if (file === undefined || file.fd < 0 || file.serving === 'packed') {
+    throw new FileError('EOPNOTSUPP');
+  }
+  return file.fd;
+}
+
+/** A READ or WRITE that no one serves: a daemon that took over finds the file open. */
+export async function resume(ctx: Context, ino: number): Promise<void> {
+  const file = ctx.files.peek(ino);
+  if (file === undefined || file.serving !== 'none') throw new FileError('EIO', `inode ${ino}`);
+  await inTurn(file, async () => {
+    await makePlain(ctx, file, false);
+    servePlain(ctx, file, O_RDWR);
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * The filesystem: POSIX semantics over namespace, tiers and content. This file only puts the families of
+ * operations together; each has a file of its own.
+ */
+import type { Operations } from '../fuse/operations.js';
+import type { FileActivity, Migration } from '../migration/types.js';
+import { native, type FuseSession } from '../native.js';
+import { attributesOf, inodeOf } from './attributes.js';
+import type { Context, FilesystemDependencies } from './context.js';
+import { readdir } from './directories.js';
+import { link, lookup, mkdir, mknod, readlink, rmdir, symlink, unlink } from './entries.js';
+import { copyFileRange, fallocate, fsync, lseek, resume } from './file-io.js';
+import { OpenFiles } from './open-files.js';
+import { create, open, tmpfile } from './opening.js';
+import { Orphans } from './orphans.js';
+import { Placing } from './placing.js';
+import { recover } from './recovery.js';
+import { releaseHandle } from './releasing.js';
+import { rename } from './rename.js';
+import { setattr } from './setattr.js';
+import { Settling } from './settling.js';
+import { statfs } from './statistics.js';
+import { getxattr, listxattr, removexattr, setxattr } from './xattrs.js';
+
+export interface Filesystem {
+  readonly operations: Operations;
+  /** What migration asks and tells about open files. */
+  readonly activity: FileActivity;
+  /** Number of open handles. */
+  openHandles(): number;
+  /** Before `recover` and before serving. */
+  setMigration(migration: Migration): void;
+  /** Releases what a crash left behind. Before serving. */
+  recover(): Promise<void>;
+  attach(session: FuseSession): void;
+  /** The handshake told whether the kernel has passthrough. */
+  setPassthrough(passthrough: boolean): void;
+  readonly passthrough: boolean;
+  /** After the mount ended: settles, releases, closes descriptors. Nothing is open any more. */
+  close(): Promise<void>;
+}
+
+export function createFilesystem(dependencies: FilesystemDependencies): Filesystem {
+  const ctx = { ...dependencies, passthrough: false } as Context;
+  ctx.files = new OpenFiles();
+  ctx.settling = new Settling(ctx, ctx.settings.settleMs);
+  ctx.orphans = new Orphans(ctx);
+  ctx.placing = new Placing(ctx);
+  ctx.session = DETACHED;
+  return {
+    operations: operationsOf(ctx),
+    activity: activityOf(ctx),
+    openHandles: () => ctx.files.handleCount(),
+    setMigration: (migration) => (ctx.migration = migration),
+    recover: () => recover(ctx),
+    attach: (session) => {
+      ctx.session = session;
+      ctx.files.attach(session);
+    },
+    setPassthrough: (passthrough) => (ctx.passthrough = passthrough),
+    get passthrough() {
+      return ctx.passthrough;
+    },
+    close: async () => {
+      for (const ino of ctx.files.inodes()) ctx.settling.schedule(ino);
+      ctx.session = DETACHED;
+      ctx.files.close();
+      await ctx.settling.close();
+      await ctx.orphans.close();
+    },
+  };
+}
+
+/** Stands in before the mount and after it: the kernel remembers nothing then. */
+const DETACHED = {
+  invalidateInode: () => undefined,
+  invalidateEntry: () => undefined,
+  unserve: () => undefined,
+  backingClose: () => undefined,
+} as unknown as FuseSession;
+
+function operationsOf(ctx: Context): Operations {
+  return {
+    lookup: (_caller, parent, name) => lookup(ctx, parent, name),
+    forget: (ino) => ctx.orphans.forget(ino),
+    getattr: (_caller, ino) => attributesOf(ctx, inodeOf(ctx, ino)),
+    setattr: (_caller, request) => setattr(ctx, request),
+    readlink: (_caller, ino) => readlink(ctx, ino),
+    symlink: (caller, parent, name, target) => symlink(ctx, caller, parent, name, target),
+    mknod: (caller, parent, name, mode, rdev) => mknod(ctx, caller, parent, name, mode, rdev),
+    mkdir: (caller, parent, name, mode) => mkdir(ctx, caller, parent, name, mode),
+    unlink: (_caller, parent, name) => unlink(ctx, parent, name),
+    rmdir: (_caller, parent, name) => rmdir(ctx, parent, name),
+    rename: (_caller, parent, name, newParent, newName, flags) =>
+      rename(ctx, parent, name, newParent, newName, flags),
+    link: (_caller, ino, newParent, newName) => link(ctx, ino, newParent, newName),
+    open: (caller, ino, flags, openFlags) => open(ctx, caller, ino, flags, openFlags),
+    create: (caller, parent, name, flags, mode) => create(ctx, caller, parent, name, flags, mode),
+    tmpfile: (caller, parent, flags, mode) => tmpfile(ctx, caller, parent, flags, mode),
+    resume: (ino) => resume(ctx, ino),
+    release: (ino, handle) => releaseHandle(ctx, ino, handle),
+    statfs: () => statfs(ctx),
+    fsync: (_caller, ino, dataOnly) => fsync(ctx, ino, dataOnly),
+    fsyncdir: () => ctx.namespace.commit(),
+    syncfs: () => syncAll(ctx),
+    setxattr: (_caller, ino, name, value, flags) => setxattr(ctx, ino, name, value, flags),
+    getxattr: (_caller, ino, name) => getxattr(ctx, ino, name),
+    listxattr: (_caller, ino) => listxattr(ctx, ino),
+    removexattr: (_caller, ino, name) => removexattr(ctx, ino, name),
+    readdir: (_caller, request, sink) => readdir(ctx, request, sink),
+    fallocate: (_caller, ino, mode, offset, length) => fallocate(ctx, ino, mode, offset, length),
+    lseek: (_caller, ino, offset, whence) => lseek(ctx, ino, offset, whence),
+    copyFileRange: (_caller, source, sourceOffset, target, targetOffset, length) =>
+      copyFileRange(ctx, source, sourceOffset, target, targetOffset, length),
+  };
+}
+
+async function syncAll(ctx: Context): Promise<void> {
+  for (const tier of ctx.tiers.tiers) {
+    if (tier.state !== 'missing') await native.syncFilesystem(tier.path);
+  }
+  await ctx.namespace.commit();
+}
+
+function activityOf(ctx: Context): FileActivity {
+  return {
+    handles: (ino) => {
+      const file = ctx.files.peek(ino);
+      if (file === undefined) return { total: 0, writers: 0 };
+      return { total: file.readers + file.writers, writers: file.writers };
+    },
+    changeCount: (ino) => ctx.files.changeCount(ino),
+    whenIdle: (ino, callback) => {
+      const file = ctx.files.peek(ino);
+      if (file === undefined) callback();
+      else file.whenIdle.push(callback);
+    },
+    moved: (ino, what) => {
+      ctx.files.forgetIdle(ino);
+      ctx.session.invalidateInode(ino, what === 'data' ? 0 : -1, 0);
+    },
+    settle: (ino) => ctx.settling.settle(ino),
+  };
+}

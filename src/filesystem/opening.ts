@@ -1,0 +1,197 @@
+/** open and create: which form an inode is served in, and what has to happen before it can be. */
+import { native } from '../native.js';
+import { FileError } from '../fuse/errno.js';
+import { FOPEN_KEEP_CACHE, OPEN_KILL_SUIDGID } from '../fuse/protocol.js';
+import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
+import type { Inode, Name } from '../namespace/types.js';
+import { attributesOf, inodeOf, touchChanged } from './attributes.js';
+import {
+  createBacking,
+  openBackingAtOnce,
+  openBackingLater,
+  opensAtOnce,
+  servePlain,
+} from './backing.js';
+import { cutPlain } from './cutting.js';
+import type { Context } from './context.js';
+import { addFirstName, freeName, newInode } from './entries.js';
+import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG, withoutSetId } from './modes.js';
+import { handleFor, inTurn, type OpenFile } from './open-files.js';
+import { releaseHandle } from './releasing.js';
+
+export function open(
+  ctx: Context,
+  _caller: Caller,
+  ino: number,
+  flags: number,
+  openFlags: number,
+): Result<Opened> {
+  const inode = inodeOf(ctx, ino);
+  if (!isRegular(inode.mode)) throw new FileError('EINVAL');
+  const file = ctx.files.acquire(ino, flags);
+  try {
+    ctx.placing.opened(inode);
+    if ((openFlags & OPEN_KILL_SUIDGID) !== 0) killSetId(ctx, inode);
+    if (file.queue === null && (flags & O_TRUNC) === 0 && isReady(ctx, file, inode)) {
+      return openPlain(ctx, file, inode, flags);
+    }
+  } catch (error) {
+    releaseHandle(ctx, ino, flags);
+    throw error;
+  }
+  return openLater(ctx, file, flags);
+}
+
+/** Plain data that can be opened without waiting. */
+function isReady(ctx: Context, file: OpenFile, inode: Inode): boolean {
+  return inode.plainTier !== 0 && file.serving !== 'packed' && opensAtOnce(ctx, file, inode);
+}
+
+async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
+  try {
+    return await inTurn(file, () => openInTurn(ctx, file, flags));
+  } catch (error) {
+    releaseHandle(ctx, file.ino, flags);
+    throw error;
+  }
+}
+
+async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
+  const inode = inodeOf(ctx, file.ino);
+  const writes = mayWrite(flags) || (flags & O_TRUNC) !== 0;
+  if (!writes && (file.serving === 'packed' || isPackedOnly(inode))) {
+    return openPacked(ctx, file, flags);
+  }
+  await makePlain(ctx, file, (flags & O_TRUNC) !== 0);
+  return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
+}
+
+const isPackedOnly = (inode: Inode): boolean => inode.plainTier === 0 && inode.packedTier !== 0;
+
+/** Brings the data into a backing file that is open; `cut` means that nothing of it is needed. */
+export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
+  const inode = inodeOf(ctx, file.ino);
+  if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
+  const current = inodeOf(ctx, file.ino);
+  if (current.plainTier === 0) createEmpty(ctx, file, current);
+  else await openBackingLater(ctx, file, current);
+  if (cut) await cutPlain(ctx, file);
+}
+
+/** A file that has no data yet, or whose packed data is being thrown away. */
+function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
+  const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
+  createBacking(ctx, file, inode, tiers);
+}
+
+function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
+  openBackingAtOnce(ctx, file, inode);
+  if (mayWrite(flags)) beforeWriting(ctx, inode);
+  return servePlain(ctx, file, flags);
+}
+
+/**
+ * The kernel may change the backing file from now on: the record says so, and a packed form of the same
+ * content is given up.
+ */
+export function beforeWriting(ctx: Context, inode: Inode): void {
+  if (inode.packedTier !== 0) {
+    ctx.content.releaseRecipe(inode.ino);
+    inode.packedTier = 0;
+    inode.packedBytes = 0;
+    inode.digest = '';
+  } else if (inode.unsettled) {
+    return;
+  }
+  inode.unsettled = true;
+  ctx.namespace.update(inode);
+}
+
+async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
+  const { ino } = file;
+  if (file.serving === 'none') {
+    const plan = native.openPlan(await ctx.content.planFor(ino));
+    // The file may have become plain while the plan was being resolved.
+    if (!isPackedOnly(inodeOf(ctx, ino))) {
+      plan.close();
+      return openInTurn(ctx, file, flags);
+    }
+    file.plan = plan;
+    ctx.session.servePacked(ino, plan);
+    file.serving = 'packed';
+  }
+  promoteOnOpen(ctx, inodeOf(ctx, ino));
+  return { handle: handleFor(flags), flags: FOPEN_KEEP_CACHE, backingId: 0 };
+}
+
+function promoteOnOpen(ctx: Context, inode: Inode): void {
+  if (inode.plainTier !== 0 || inode.nlink === 0) return;
+  const placement = ctx.placing.placementOf(inode);
+  if (placement.promote !== 'open') return;
+  const pinned = ctx.tiers.byId(ctx.placing.pinOf(inode.ino));
+  const tier = pinned?.name ?? placement.tier;
+  const options = { pack: false, because: 'opened', urgent: false };
+  ctx.migration.submit('promote', inode.ino, tier, options);
+}
+
+function killSetId(ctx: Context, inode: Inode): void {
+  const mode = withoutSetId(inode.mode);
+  if (mode === inode.mode) return;
+  inode.mode = mode;
+  touchChanged(ctx, inode);
+}
+
+export function create(
+  ctx: Context,
+  caller: Caller,
+  parent: number,
+  name: Name,
+  flags: number,
+  mode: number,
+): { attributes: Attributes; opened: Opened } {
+  const directory = freeName(ctx, parent, name);
+  const fileClass = ctx.placing.classify(parent, name);
+  const tiers = ctx.placing.tiersForNew(parent, name, fileClass);
+  const inode = newInode(ctx, caller, directory, { mode: (mode & PERMISSIONS) | S_IFREG });
+  inode.fileClass = fileClass;
+  const opened = openNew(ctx, inode, flags, tiers);
+  addFirstName(ctx, directory, name, inode);
+  return { attributes: attributesOf(ctx, inode), opened };
+}
+
+/** O_TMPFILE: a file without a name, until it is linked. */
+export function tmpfile(
+  ctx: Context,
+  caller: Caller,
+  parent: number,
+  flags: number,
+  mode: number,
+): { attributes: Attributes; opened: Opened } {
+  const directory = inodeOf(ctx, parent);
+  const tiers = ctx.placing.tiersForNew(parent, '', 'other');
+  const inode = newInode(ctx, caller, directory, { mode: (mode & PERMISSIONS) | S_IFREG });
+  const opened = openNew(ctx, inode, flags, tiers);
+  ctx.orphans.add(inode);
+  return { attributes: attributesOf(ctx, inode), opened };
+}
+
+function openNew(
+  ctx: Context,
+  inode: Inode,
+  flags: number,
+  tiers: ReturnType<Context['placing']['tiersForNew']>,
+): Opened {
+  const file = ctx.files.acquire(inode.ino, flags);
+  file.attributesCached = false;
+  try {
+    createBacking(ctx, file, inode, tiers);
+    ctx.placing.opened(inode);
+    return servePlain(ctx, file, flags);
+  } catch (error) {
+    ctx.files.closeBacking(file);
+    ctx.files.release(inode.ino, flags);
+    ctx.files.becomeIdle(file);
+    ctx.namespace.destroy(inode);
+    throw error;
+  }
+}

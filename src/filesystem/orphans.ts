@@ -1,0 +1,113 @@
+/**
+ * Orphans: inodes without a name. They live on while a program or the kernel holds them; then their bytes
+ * are released. Steps: 1. the transaction that removed the last name is durable; 2. the backing file is
+ * unlinked; 3. the record goes. A crash at any point leaves the orphan in its set, and the steps are
+ * done again at the next start.
+ */
+import { unlink } from 'node:fs/promises';
+import type { Inode } from '../namespace/types.js';
+import type { Context } from './context.js';
+
+/** Releases gather this long, so that one commit serves many. */
+const GATHER_MS = 200;
+/** Backing files unlinked at the same time. */
+const PARALLEL = 4;
+
+export class Orphans {
+  /** Without a name, and not yet forgotten by the kernel or still open. */
+  private readonly held = new Set<number>();
+  private ready: number[] = [];
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly ctx: Context) {}
+
+  /** The last name went. */
+  add(inode: Inode): void {
+    this.ctx.namespace.addOrphan(inode.ino);
+    this.held.add(inode.ino);
+  }
+
+  /** It has a name again (linked from /proc/self/fd). */
+  remove(ino: number): void {
+    this.held.delete(ino);
+    this.ctx.namespace.removeOrphan(ino);
+  }
+
+  has(ino: number): boolean {
+    return this.held.has(ino);
+  }
+
+  /** The kernel dropped the inode. Where handles are still being released, they come right after. */
+  forget(ino: number): void {
+    if (!this.held.has(ino)) return;
+    const file = this.ctx.files.peek(ino);
+    if (file !== undefined) file.whenIdle.push(() => this.release(ino));
+    else this.release(ino);
+  }
+
+  /** Nothing holds it any more. */
+  private release(ino: number): void {
+    if (!this.held.delete(ino)) return;
+    this.ready.push(ino);
+    if (this.timer !== null) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.running = this.drain().catch((error: unknown) =>
+        this.ctx.log.error({ err: error }, 'releasing deleted files failed; the next start does it'),
+      );
+    }, GATHER_MS);
+    this.timer.unref();
+  }
+
+  private async drain(): Promise<void> {
+    const batch = this.ready.splice(0);
+    if (batch.length === 0) return;
+    await this.ctx.namespace.commit();
+    for (let i = 0; i < batch.length; i += PARALLEL) {
+      await Promise.all(batch.slice(i, i + PARALLEL).map((ino) => this.releaseOne(ino)));
+    }
+  }
+
+  private async releaseOne(ino: number): Promise<void> {
+    const { ctx } = this;
+    const inode = ctx.namespace.get(ino);
+    if (inode === undefined) return ctx.namespace.removeOrphan(ino);
+    ctx.files.forgetIdle(ino);
+    if (inode.plainTier !== 0 && !(await this.unlinkBacking(inode))) return;
+    if (inode.packedTier !== 0) ctx.content.releaseRecipe(ino);
+    ctx.namespace.destroy(inode);
+    ctx.namespace.removeOrphan(ino);
+  }
+
+  /** @returns false where the tier is not there: the orphan stays for a later start. */
+  private async unlinkBacking(inode: Inode): Promise<boolean> {
+    const { ctx } = this;
+    const tier = ctx.tiers.byId(inode.plainTier);
+    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return false;
+    try {
+      await unlink(ctx.tiers.backingPath(tier, inode.ino));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    ctx.tiers.accountPlain(tier, -inode.plainBlocks * 512);
+    return true;
+  }
+
+  /** At start nothing holds any orphan. @returns how many there were. */
+  async recover(): Promise<number> {
+    const left = this.ctx.namespace.orphans();
+    this.ready.push(...left);
+    await this.drain();
+    return left.length;
+  }
+
+  /** After the mount ended nothing holds any orphan. */
+  async close(): Promise<void> {
+    if (this.timer !== null) clearTimeout(this.timer);
+    await this.running;
+    this.ready.push(...this.held);
+    this.held.clear();
+    await this.drain();
+  }
+}

@@ -1,0 +1,84 @@
+/** Where new data goes and what a file is: the filesystem's questions to policy. */
+import { LRUCache } from 'lru-cache';
+import type { FileClass } from '../config/file-class.js';
+import { classifyByPath } from '../policy/classify.js';
+import { touched } from '../policy/heat.js';
+import { compileRules, type RuleSet } from '../policy/rules.js';
+import type { Placement } from '../policy/types.js';
+import type { Inode } from '../namespace/types.js';
+import type { Tier } from '../tiers/types.js';
+import type { Context } from './context.js';
+
+/** A tier with less room than this takes no new file. */
+const ROOM_BYTES = 8 << 20;
+
+export class Placing {
+  /** Paths of directories by inode number; emptied when a directory is renamed. */
+  private readonly directories = new LRUCache<number, string>({ max: 10_000 });
+
+  private readonly rules: RuleSet;
+
+  constructor(private readonly ctx: Context) {
+    this.rules = compileRules(
+      ctx.settings,
+      ctx.tiers.tiers.map((tier) => tier.name),
+    );
+  }
+
+  /** Path below the mount, '/a/b'. */
+  pathIn(parent: number, name: string): string {
+    let directory = this.directories.get(parent);
+    if (directory === undefined) {
+      directory = this.ctx.namespace.pathOf(parent) ?? '';
+      this.directories.set(parent, directory);
+    }
+    return directory === '/' ? `/${name}` : `${directory}/${name}`;
+  }
+
+  directoryMoved(): void {
+    this.directories.clear();
+  }
+
+  classify(parent: number, name: string): FileClass {
+    return classifyByPath(this.pathIn(parent, name));
+  }
+
+  placementOf(inode: Inode): Placement {
+    const path = this.pathIn(inode.parent, inode.name);
+    return this.rules.placementFor({ path, fileClass: inode.fileClass, size: inode.size });
+  }
+
+  /** Tiers for the data of a new file, best first: the pinned or placed one, then the others in order. */
+  tiersForNew(parent: number, name: string, fileClass: FileClass): Tier[] {
+    const { ctx } = this;
+    const pinned = ctx.tiers.byId(this.pinOf(parent));
+    const wanted = pinned?.name ?? this.placedTier(this.pathIn(parent, name), fileClass);
+    const usable = ctx.tiers.tiers.filter(
+      (tier) => tier.state === 'ok' && ctx.tiers.usage(tier).free > ROOM_BYTES,
+    );
+    return usable.sort((a, b) => Number(b.name === wanted) - Number(a.name === wanted));
+  }
+
+  private placedTier(path: string, fileClass: FileClass): string {
+    return this.rules.placementFor({ path, fileClass, size: 0 }).tier;
+  }
+
+  /** Tier id of the nearest pin: the inode's own or that of a directory above; 0 for none. */
+  pinOf(ino: number): number {
+    let inode = ino === 0 ? undefined : this.ctx.namespace.get(ino);
+    for (let depth = 0; inode !== undefined && depth < 4096; depth++) {
+      if (inode.pin !== 0) return inode.pin;
+      if (inode.parent === 0 || inode.parent === inode.ino) return 0;
+      inode = this.ctx.namespace.get(inode.parent);
+    }
+    return 0;
+  }
+
+  /** A program opened it. Heat is kept with the record but does not hurry a commit. */
+  opened(inode: Inode): void {
+    const time = Date.now();
+    inode.heat = touched(inode.heat, time - inode.heatAt, this.ctx.settings.halfLifeMs);
+    inode.heatAt = time;
+    this.ctx.namespace.update(inode);
+  }
+}

@@ -1,0 +1,107 @@
+/** rename(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. The kernel has checked permissions and loops. */
+import { FileError } from '../fuse/errno.js';
+import type { Inode, Name } from '../namespace/types.js';
+import { inodeOf, now, touchChanged, touchModified } from './attributes.js';
+import type { Context } from './context.js';
+import { checkName, directoryOf, dropDirectory, dropLink, existing } from './entries.js';
+import { entryType, isDirectory, LINK_MAX } from './modes.js';
+
+const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
+
+interface Place {
+  directory: Inode;
+  name: Name;
+}
+
+export function rename(
+  ctx: Context,
+  parent: number,
+  name: Name,
+  newParent: number,
+  newName: Name,
+  flags: number,
+): void {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) throw new FileError('EINVAL');
+  checkName(newName);
+  const from = { directory: directoryOf(ctx, parent), name };
+  const to = { directory: directoryOf(ctx, newParent), name: newName };
+  const inode = inodeOf(ctx, existing(ctx, parent, name).ino);
+  const targetEntry = ctx.namespace.lookup(newParent, newName);
+  const target = targetEntry === undefined ? null : inodeOf(ctx, targetEntry.ino);
+  if ((flags & RENAME_EXCHANGE) !== 0) return exchange(ctx, from, to, inode, target);
+  if (target !== null && (flags & RENAME_NOREPLACE) !== 0) throw new FileError('EEXIST');
+  if (target !== null && target.ino === inode.ino) return;
+  if (target !== null) checkReplace(ctx, inode, target);
+  move(ctx, from, to, inode, target);
+}
+
+function checkReplace(ctx: Context, inode: Inode, target: Inode): void {
+  if (isDirectory(target.mode)) {
+    if (!isDirectory(inode.mode)) throw new FileError('EISDIR');
+    if (!ctx.namespace.isEmpty(target.ino)) throw new FileError('ENOTEMPTY');
+  } else if (isDirectory(inode.mode)) {
+    throw new FileError('ENOTDIR');
+  }
+}
+
+function move(ctx: Context, from: Place, to: Place, inode: Inode, target: Inode | null): void {
+  const changesParent = isDirectory(inode.mode) && from.directory !== to.directory;
+  const replacesDirectory = target !== null && isDirectory(target.mode);
+  if (changesParent && !replacesDirectory && to.directory.nlink >= LINK_MAX) {
+    throw new FileError('EMLINK');
+  }
+  ctx.namespace.remove(from.directory.ino, from.name);
+  ctx.namespace.insert(to.directory.ino, to.name, inode.ino, entryType(inode.mode));
+  if (target !== null) dropReplaced(ctx, to, target);
+  if (changesParent) {
+    from.directory.nlink--;
+    to.directory.nlink++;
+  }
+  setPlace(ctx, inode, from, to);
+  stampDirectories(ctx, from, to);
+}
+
+function dropReplaced(ctx: Context, place: Place, target: Inode): void {
+  if (!isDirectory(target.mode)) return dropLink(ctx, target, place.directory.ino, place.name);
+  place.directory.nlink--;
+  dropDirectory(ctx, target);
+}
+
+function exchange(
+  ctx: Context,
+  from: Place,
+  to: Place,
+  inode: Inode,
+  target: Inode | null,
+): void {
+  if (target === null) throw new FileError('ENOENT');
+  if (target.ino === inode.ino) return;
+  ctx.namespace.insert(from.directory.ino, from.name, target.ino, entryType(target.mode));
+  ctx.namespace.insert(to.directory.ino, to.name, inode.ino, entryType(inode.mode));
+  const gained = Number(isDirectory(inode.mode)) - Number(isDirectory(target.mode));
+  if (from.directory !== to.directory) {
+    to.directory.nlink += gained;
+    from.directory.nlink -= gained;
+  }
+  setPlace(ctx, inode, from, to);
+  setPlace(ctx, target, to, from);
+  stampDirectories(ctx, from, to);
+}
+
+/** The record's own name follows where it was this one; a file has other names too. */
+function setPlace(ctx: Context, inode: Inode, from: Place, to: Place): void {
+  const named = inode.parent === from.directory.ino && inode.name === from.name;
+  if (named || inode.parent === 0) {
+    inode.parent = to.directory.ino;
+    inode.name = to.name;
+  }
+  if (isDirectory(inode.mode)) ctx.placing.directoryMoved();
+  touchChanged(ctx, inode);
+}
+
+function stampDirectories(ctx: Context, from: Place, to: Place): void {
+  const time = now();
+  touchModified(ctx, from.directory, time);
+  if (to.directory !== from.directory) touchModified(ctx, to.directory, time);
+}

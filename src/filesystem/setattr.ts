@@ -1,0 +1,97 @@
+/** getattr's counterpart: mode, owner, times, and size by truncation. */
+import { native, Stat } from '../native.js';
+import { FileError } from '../fuse/errno.js';
+import { SetattrValid } from '../fuse/protocol.js';
+import type { Attributes, Result, SetattrRequest } from '../fuse/operations.js';
+import type { Inode } from '../namespace/types.js';
+import { attributesOf, inodeOf, now, recordBacking, touchChanged, type Time } from './attributes.js';
+import type { Context } from './context.js';
+import { withWritableData } from './file-io.js';
+import { isDirectory, isRegular, O_RDWR, PERMISSIONS, withoutSetId } from './modes.js';
+
+const stat = new Float64Array(Stat.length);
+
+export function setattr(ctx: Context, request: SetattrRequest): Result<Attributes> {
+  if ((request.valid & SetattrValid.SIZE) !== 0) return truncateThenApply(ctx, request);
+  const inode = inodeOf(ctx, request.ino);
+  apply(ctx, inode, request);
+  return attributesOf(ctx, inode);
+}
+
+async function truncateThenApply(ctx: Context, request: SetattrRequest): Promise<Attributes> {
+  await truncate(ctx, request.ino, request.size);
+  const inode = inodeOf(ctx, request.ino);
+  apply(ctx, inode, request);
+  return attributesOf(ctx, inode);
+}
+
+/** Cuts or extends a file; a packed one is hydrated first, unless nothing of it remains. */
+export async function truncate(ctx: Context, ino: number, size: number): Promise<void> {
+  const inode = inodeOf(ctx, ino);
+  if (isDirectory(inode.mode)) throw new FileError('EISDIR');
+  if (!isRegular(inode.mode)) throw new FileError('EINVAL');
+  await withWritableData(ctx, ino, O_RDWR, size === 0, async (fd) => {
+    await native.truncate(fd, size);
+    native.statFd(fd, stat);
+    recordBacking(ctx, inodeOf(ctx, ino), stat);
+  });
+}
+
+function apply(ctx: Context, inode: Inode, request: SetattrRequest): void {
+  const { valid } = request;
+  const owner = (valid & (SetattrValid.UID | SetattrValid.GID)) !== 0;
+  const killed = (valid & SetattrValid.KILL_SUIDGID) !== 0 || owner;
+  if (killed && !isDirectory(inode.mode)) inode.mode = withoutSetId(inode.mode);
+  if ((valid & SetattrValid.MODE) !== 0) {
+    inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
+  }
+  if ((valid & SetattrValid.UID) !== 0) inode.uid = request.uid;
+  if ((valid & SetattrValid.GID) !== 0) inode.gid = request.gid;
+  applyTimes(ctx, inode, request);
+  touchChanged(ctx, inode);
+}
+
+function applyTimes(ctx: Context, inode: Inode, request: SetattrRequest): void {
+  const { valid } = request;
+  const atime = pick(valid, SetattrValid.ATIME, SetattrValid.ATIME_NOW, {
+    sec: request.atimeSec,
+    nsec: request.atimeNsec,
+  });
+  const mtime = pick(valid, SetattrValid.MTIME, SetattrValid.MTIME_NOW, {
+    sec: request.mtimeSec,
+    nsec: request.mtimeNsec,
+  });
+  if (atime !== null) {
+    inode.atimeSec = atime.sec;
+    inode.atimeNsec = atime.nsec;
+  }
+  if (mtime === null) return;
+  inode.mtimeSec = mtime.sec;
+  inode.mtimeNsec = mtime.nsec;
+  stampBacking(ctx, inode, mtime);
+}
+
+function pick(valid: number, given: number, current: number, time: Time): Time | null {
+  if ((valid & current) !== 0) return now();
+  return (valid & given) !== 0 ? time : null;
+}
+
+/**
+ * Where the backing file is looked at for times (a writer has it open, or it has not settled), its own
+ * must say the same, or the next look would undo what the program set.
+ */
+function stampBacking(ctx: Context, inode: Inode, mtime: Time): void {
+  if (inode.plainTier === 0) return;
+  const file = ctx.files.peek(inode.ino);
+  const open = file !== undefined && file.tier === inode.plainTier ? file.fd : -1;
+  const fd = open >= 0 ? open : ctx.files.idleDescriptor(inode.ino, inode.plainTier);
+  if (fd >= 0) return native.setTimes(fd, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+  const tier = ctx.tiers.byId(inode.plainTier);
+  if (tier === undefined || tier.state !== 'ok') return;
+  const own = native.openSync(ctx.tiers.backingPath(tier, inode.ino), O_RDWR, 0);
+  try {
+    native.setTimes(own, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+  } finally {
+    native.close(own);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Settling: some time after the last writer left, a file's data is made durable, its size and times are
+ * recorded, its backtrace is written, and it is classified by its content.
+ *
+ * `unsettled` in the inode is durable for as long as the backing file may be newer than the record, so
+ * that a start after a crash looks at just these files.
+ */
+import { classifyByContent } from '../policy/classify.js';
+import { native, Stat } from '../native.js';
+import type { Inode } from '../namespace/types.js';
+import { recordBacking } from './attributes.js';
+import { writeBacktrace } from './backtraces.js';
+import type { Context } from './context.js';
+import { isRegular, O_NOFOLLOW, O_RDWR } from './modes.js';
+
+/** Enough for the header of every format that is recognised. */
+const HEAD_BYTES = 4096;
+/** From this many files on, one flush of the whole tier costs less than one of each file. */
+const FLUSH_TOGETHER = 16;
+const BATCH = 256;
+
+/** A file between the look at it and the flush. */
+interface Prepared {
+  ino: number;
+  fd: number;
+  tier: number;
+  changes: number;
+  head: Buffer;
+}
+
+export class Settling {
+  private readonly due = new Map<number, number>();
+  private timer: NodeJS.Timeout | null = null;
+  private closed = false;
+  private running: Promise<void> = Promise.resolve();
+  private readonly stat = new Float64Array(Stat.length);
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly delayMs: number,
+  ) {}
+
+  /** The last writer left now, or a crash left it so. */
+  schedule(ino: number): void {
+    if (this.closed) return;
+    this.due.delete(ino);
+    this.due.set(ino, Date.now() + this.delayMs);
+    this.arm();
+  }
+
+  private arm(): void {
+    if (this.timer !== null || this.due.size === 0 || this.closed) return;
+    const [first] = this.due.values();
+    const wait = Math.max(first - Date.now(), 10);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.running = this.settleDue(Date.now()).catch((error: unknown) =>
+        this.ctx.log.error({ err: error }, 'settling failed; it is tried again'),
+      );
+      void this.running.then(() => this.arm());
+    }, wait);
+    this.timer.unref();
+  }
+
+  private async settleDue(until: number): Promise<void> {
+    const batch: number[] = [];
+    for (const [ino, at] of this.due) {
+      if (at > until || batch.length >= BATCH) break;
+      batch.push(ino);
+      this.due.delete(ino);
+    }
+    await this.settleAll(batch);
+  }
+
+  private async settleAll(inos: number[]): Promise<void> {
+    const prepared: Prepared[] = [];
+    try {
+      for (const ino of inos) await this.prepareInto(prepared, ino);
+      await this.flush(prepared);
+      for (const file of prepared) this.finish(file);
+    } catch (error) {
+      this.ctx.log.warn({ err: error }, 'files could not be settled; it is tried again');
+      for (const { ino } of prepared) this.schedule(ino);
+    } finally {
+      for (const { fd } of prepared) native.close(fd);
+    }
+  }
+
+  /** Steps 1 to 3 for one file: backtrace, head, and what must not change until the end. */
+  private async prepareInto(prepared: Prepared[], ino: number): Promise<void> {
+    const { ctx } = this;
+    const inode = this.settleable(ino);
+    if (inode === undefined) return;
+    const tier = ctx.tiers.byId(inode.plainTier);
+    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return;
+    try {
+      const fd = await native.open(ctx.tiers.backingPath(tier, ino), O_RDWR | O_NOFOLLOW, 0);
+      const changes = ctx.files.changeCount(ino);
+      const file = { ino, fd, tier: tier.id, changes, head: Buffer.alloc(0) };
+      prepared.push(file);
+      writeBacktrace(ctx, fd, inode);
+      file.head = await native.read(fd, 0, HEAD_BYTES);
+    } catch (error) {
+      ctx.log.warn({ err: error, ino }, 'a file could not be settled; it is tried again');
+      this.schedule(ino);
+    }
+  }
+
+  private async flush(prepared: Prepared[]): Promise<void> {
+    if (prepared.length < FLUSH_TOGETHER) {
+      for (const { fd } of prepared) await native.fsync(fd, false);
+      return;
+    }
+    for (const id of new Set(prepared.map(({ tier }) => tier))) {
+      await native.syncFilesystem(this.ctx.tiers.byId(id)!.path);
+    }
+  }
+
+  private finish({ ino, fd, tier, changes, head }: Prepared): void {
+    const { ctx } = this;
+    const inode = this.settleable(ino);
+    if (inode === undefined || inode.plainTier !== tier) return;
+    if (ctx.files.changeCount(ino) !== changes) return this.schedule(ino);
+    native.statFd(fd, this.stat);
+    if (recordBacking(ctx, inode, this.stat)) ctx.session.invalidateInode(ino, -1, 0);
+    const byContent = classifyByContent(head, ctx.placing.pathIn(inode.parent, inode.name));
+    if (byContent !== 'other') inode.fileClass = byContent;
+    inode.unsettled = false;
+    ctx.namespace.update(inode);
+  }
+
+  /** Settles one file now and makes the record durable. Does nothing while a writer has it open. */
+  async settle(ino: number): Promise<void> {
+    this.due.delete(ino);
+    await this.settleAll([ino]);
+    await this.ctx.namespace.commit();
+  }
+
+  /** The inode, where it is plain data that no one may be writing to. */
+  private settleable(ino: number): Inode | undefined {
+    const inode = this.ctx.namespace.get(ino);
+    if (inode === undefined || !isRegular(inode.mode) || inode.plainTier === 0) return undefined;
+    if (!inode.unsettled || inode.nlink === 0) return undefined;
+    return (this.ctx.files.peek(ino)?.writers ?? 0) > 0 ? undefined : inode;
+  }
+
+  /** Settles what is due at any time; for a clean end. */
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    await this.running;
+    const all = [...this.due.keys()];
+    this.due.clear();
+    await this.settleAll(all);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The native channel: connects the kernel's requests to the operations of a filesystem.
+ *
+ * Each request is answered in the call that brought it where the operation is synchronous; otherwise
+ * when its promise settles. READ and WRITE of served inodes never arrive here.
+ */
+import type { Logger } from 'pino';
+import { native, NO_REPLY, PENDING, type FuseSession } from '../native.js';
+import { errnoOfError, isSystemError } from './errno.js';
+import { negotiate, type Negotiated } from './init.js';
+import { OPCODES, type OpcodeEntry } from './opcodes.js';
+import type { Caller, Operations } from './operations.js';
+import { MAX_REQUEST_BYTES, Opcode } from './protocol.js';
+import { ReplyWriter, RequestView } from './wire.js';
+
+const ENOSYS = 38;
+/** Replies that come later are small, but for extended attributes. */
+const LATE_REPLY_BYTES = 128 * 1024;
+
+export interface ChannelOptions {
+  /** An open FUSE descriptor, mounted. */
+  fd: number;
+  operations: Operations;
+  wantPassthrough: boolean;
+  log: Logger;
+  /** The kernel's handshake is done; requests follow. */
+  onReady: (negotiated: Negotiated) => void;
+  /** The mount is gone: 0 after an unmount, else an errno. */
+  onEnd: (errno: number) => void;
+  onDamage: (ino: number, chunk: number, packPath: string, reason: string) => void;
+}
+
+/** Starts nothing yet: call `session.start()`. */
+export function createChannel(options: ChannelOptions): FuseSession {
+  const session: FuseSession = native.createSession(options.fd, {
+    onRequest: (length) => dispatch(length),
+    onEnd: options.onEnd,
+    onDamage: options.onDamage,
+  });
+  const request = new RequestView(session.request);
+  const { operations, log } = options;
+
+  function dispatch(length: number): number {
+    request.length = length;
+    const opcode = request.opcode;
+    if (opcode === Opcode.READ || opcode === Opcode.WRITE) return resume();
+    const known = OPCODES[opcode];
+    if (known === undefined) return answerOther(opcode);
+    try {
+      return run(known);
+    } catch (error) {
+      return failed(known, error);
+    }
+  }
+
+  function run(known: OpcodeEntry): number {
+    const caller: Caller = { uid: request.uid, gid: request.gid, pid: request.pid };
+    const out = new ReplyWriter(session.reply);
+    const result = known.run(operations, caller, request, out);
+    if (known.silent === true) return NO_REPLY;
+    if (result instanceof Promise) return later(known, request.unique, result);
+    known.encode(out, result as never);
+    return out.position;
+  }
+
+  function later(known: OpcodeEntry, unique: number, result: Promise<unknown>): number {
+    result
+      .then((value) => {
+        const out = new ReplyWriter(Buffer.alloc(LATE_REPLY_BYTES));
+        known.encode(out, value as never);
+        session.respond(unique, 0, out.bytes.subarray(0, out.position));
+      })
+      .catch((error: unknown) => session.respond(unique, -failed(known, error)));
+    return PENDING;
+  }
+
+  function failed(known: OpcodeEntry, error: unknown): number {
+    if (!isSystemError(error)) log.error({ err: error, operation: known.name }, 'operation failed');
+    return -errnoOfError(error);
+  }
+
+  function resume(): number {
+    const unique = request.unique;
+    const ino = request.nodeid;
+    Promise.resolve()
+      .then(() => operations.resume(ino))
+      .then(() => session.retry(unique))
+      .catch((error: unknown) => session.respond(unique, errnoOfError(error)));
+    return PENDING;
+  }
+
+  function answerOther(opcode: number): number {
+    switch (opcode) {
+      case Opcode.INIT:
+        return initialize();
+      case Opcode.INTERRUPT:
+        return NO_REPLY;
+      case Opcode.DESTROY:
+        return 0;
+      default:
+        return -ENOSYS;
+    }
+  }
+
+  function initialize(): number {
+    const out = new ReplyWriter(session.reply);
+    try {
+      const negotiated = negotiate(request, out, options.wantPassthrough);
+      setImmediate(() => options.onReady(negotiated));
+      return out.position;
+    } catch (error) {
+      log.error({ err: error }, (error as Error).message);
+      setImmediate(() => options.onEnd(errnoOfError(error)));
+      return -errnoOfError(error);
+    }
+  }
+
+  if (session.reply.length < MAX_REQUEST_BYTES) throw new Error('reply buffer too small');
+  return session;
+}
