@@ -10,6 +10,9 @@ export interface Watermarks {
   low: number;
 }
 
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 export interface KernelMount {
   /** MS_* bits for mount(2). */
   flags: number;
@@ -37,5 +40,6 @@ export interface Settings {
   configFile: string | null;
   /** The operator's rules; defaults come after them. */
   rules: readonly Rule[];
+  log: LogLevel;
   mount: KernelMount;
 }

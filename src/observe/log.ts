@@ -1,0 +1,61 @@
+/**
+ * Logs: one JSON object per line by pino into `<volume>/log/daemon.log`, or readable lines on standard
+ * error when the daemon stays in the foreground. Standard output belongs to results.
+ */
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { pino, stdSerializers, type Logger } from 'pino';
+import type { LogLevel } from '../config/types.js';
+
+/** What the parts of the daemon write to: facts first, then one sentence. */
+export type Log = Pick<Logger, 'error' | 'warn' | 'info' | 'debug' | 'trace'>;
+
+/** A log beyond this many bytes is set aside as `.1` at the next start. */
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
+
+/** Appends to `path`; written synchronously, so that the last words before a crash are there. */
+export function openFileLog(path: string, level: LogLevel): Log {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  setAside(path);
+  const destination = pino.destination({ dest: path, sync: true, mode: 0o600 });
+  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** Single readable lines: `12:03:44 info  mounted mountpoint=/coral-reef`. */
+export function openForegroundLog(level: LogLevel, write: (text: string) => void): Log {
+  const destination = { write: (line: string) => write(`${readable(line)}\n`) };
+  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** Renames a file that has grown too long; the older one before it goes. */
+export function setAside(path: string): void {
+  try {
+    if (statSync(path).size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+/** An error as a log field, with its stack. */
+export function errorField(error: unknown): { err: unknown } {
+  return { err: error instanceof Error ? stdSerializers.err(error) : String(error) };
+}
+
+function readable(line: string): string {
+  const { level, time, msg, err, ...facts } = JSON.parse(line) as Record<string, unknown>;
+  const name = (pino.levels.labels[Number(level)] ?? String(level)).padEnd(5);
+  const clock = String(time).slice(11, 19);
+  const words = Object.entries(facts).map(([key, value]) => `${key}=${factText(value)}`);
+  const failure = err === undefined ? [] : [`(${errorText(err)})`];
+  return [clock, name, String(msg ?? ''), ...words, ...failure].join(' ').trimEnd();
+}
+
+function factText(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[\s"]/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text;
+}
+
+function errorText(err: unknown): string {
+  const fields = err as { message?: unknown };
+  return typeof err === 'object' && err !== null ? String(fields.message) : String(err);
+}
