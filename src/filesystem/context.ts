@@ -1,5 +1,5 @@
 /** What the operations of one mounted filesystem share. */
-import type { Logger } from 'pino';
+import type { Log } from '../observe/log.js';
 import type { Settings } from '../config/types.js';
 import type { ContentStore } from '../content/types.js';
 import type { Migration } from '../migration/types.js';
@@ -18,7 +18,7 @@ export interface FilesystemDependencies {
   settings: Settings;
   /** 32 hex digits. */
   volumeId: string;
-  log: Logger;
+  log: Log;
 }
 
 /** The parts are set in order by `createFilesystem`; operations run only after all of them. */

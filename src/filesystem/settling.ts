@@ -96,7 +96,7 @@ export class Settling {
     try {
       const fd = await native.open(ctx.tiers.backingPath(tier, ino), O_RDWR | O_NOFOLLOW, 0);
       const changes = ctx.files.changeCount(ino);
-      const file = { ino, fd, tier: tier.id, changes, head: Buffer.alloc(0) };
+      const file: Prepared = { ino, fd, tier: tier.id, changes, head: Buffer.alloc(0) };
       prepared.push(file);
       writeBacktrace(ctx, fd, inode);
       file.head = await native.read(fd, 0, HEAD_BYTES);

@@ -4,7 +4,7 @@
  * Each request is answered in the call that brought it where the operation is synchronous; otherwise
  * when its promise settles. READ and WRITE of served inodes never arrive here.
  */
-import type { Logger } from 'pino';
+import type { Log } from '../observe/log.js';
 import { native, NO_REPLY, PENDING, type FuseSession } from '../native.js';
 import { errnoOfError, isSystemError } from './errno.js';
 import { negotiate, type Negotiated } from './init.js';
@@ -22,7 +22,7 @@ export interface ChannelOptions {
   fd: number;
   operations: Operations;
   wantPassthrough: boolean;
-  log: Logger;
+  log: Log;
   /** The kernel's handshake is done; requests follow. */
   onReady: (negotiated: Negotiated) => void;
   /** The mount is gone: 0 after an unmount, else an errno. */

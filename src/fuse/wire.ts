@@ -47,7 +47,7 @@ export class RequestView {
     const start = IN_HEADER_SIZE + offset;
     const end = this.bytes.indexOf(0, start);
     const stop = end < 0 || end > this.length ? this.length : end;
-    return this.bytes.latin1Slice(start, stop);
+    return this.bytes.toString('latin1', start, stop);
   }
   /** A copy. */
   data(offset: number, length: number): Buffer {
@@ -79,7 +79,7 @@ export class ReplyWriter {
     this.position += count;
   }
   latin1(text: string): void {
-    this.position += this.bytes.latin1Write(text, this.position);
+    this.position += this.bytes.write(text, this.position, 'latin1');
   }
   raw(data: Buffer): void {
     this.position += data.copy(this.bytes, this.position);
