@@ -7,10 +7,11 @@
  * operation that must be atomic is a synchronous function.
  */
 
-/** Keys and values are bytes; keys sort as bytes, at most 500 of them. */
+/** Keys and values are bytes; keys sort as bytes, 1 to 500 of them. */
 export interface Table {
   /** The value, or undefined. The buffer is the caller's to keep and not to modify. */
   get(key: Buffer): Buffer | undefined;
+  /** The key is copied, the value is not: who passes it must not modify it afterwards. */
   put(key: Buffer, value: Buffer): void;
   remove(key: Buffer): void;
   /** Entries with start <= key < end in key order, uncommitted ones included. Don't write while iterating. */
@@ -18,14 +19,26 @@ export interface Table {
 }
 
 export interface Store {
+  /** Opens or creates a table. Open tables at start: creating one waits for the disk. */
   table(name: string): Table;
   /** Runs just before a group is written, to add what is kept decoded elsewhere. Synchronous. */
   beforeCommit(hook: () => void): void;
-  /** Resolves when everything written before the call is durable. Calls share commits. */
+  /** Says that a hook has something to add: counts as a write, so that it is flushed when idle. */
+  touch(): void;
+  /**
+   * Resolves when everything written before the call is durable. Calls share commits. Rejects when the
+   * group could not be written; the group is kept, stays readable and is part of the next attempt.
+   */
   commit(): Promise<void>;
   /** True while something is not durable yet. */
   readonly pending: boolean;
-  /** Writes a compacted copy of the committed state into a directory. */
+  /**
+   * Why the last group could not be written, until one is (`code` is an errno name, `ENOSPC` ...).
+   * While it is set, whoever changes things should refuse to: nothing becomes durable.
+   */
+  readonly failed: Error | null;
+  /** Writes a compacted copy of the committed state into a directory, replacing an older copy there. */
   copyTo(directory: string): Promise<void>;
+  /** Writes what is pending and closes. Rejects (after closing) where that could not be written. */
   close(): Promise<void>;
 }

@@ -1,0 +1,93 @@
+/**
+ * The namespace over a store: inodes, entries, attributes and the sets beside them, each in its own
+ * table. Schema and invariants: README.md here.
+ */
+import type { Store } from '../store/types.js';
+import { createNameHash, type NameHash } from './cookie.js';
+import { createCounters } from './counters.js';
+import { createEntries } from './entries.js';
+import { namespaceError } from './errors.js';
+import { CACHED_INODES, createInodes, type Inodes } from './inodes.js';
+import { createNumberSet } from './number-set.js';
+import { ROOT_INO, type Inode, type Namespace, type Name } from './types.js';
+import { createXattrs, type Xattrs } from './xattrs.js';
+
+/** What a test replaces to reach a corner. */
+export interface NamespaceParts {
+  hash?: NameHash;
+  /** Number of decoded inodes to keep. */
+  cachedInodes?: number;
+}
+
+const ROOT_MODE = 0o40755;
+const MAX_DEPTH = 4096;
+const MAX_TARGET_BYTES = 4095;
+
+/** Opens the namespace of a store; a new one gets its root directory. One per store. */
+export function openNamespace(store: Store): Namespace {
+  return createNamespace(store, {});
+}
+
+export function createNamespace(store: Store, parts: NamespaceParts): Namespace {
+  const counters = createCounters(store, ROOT_INO + 1);
+  const unsettled = createNumberSet(store.table('unsettled'));
+  const orphans = createNumberSet(store.table('orphans'));
+  const entries = createEntries(store.table('entries'), parts.hash ?? createNameHash());
+  const xattrs = createXattrs(store.table('xattrs'));
+  const cached = parts.cachedInodes ?? CACHED_INODES;
+  const inodes = createInodes({ store, counters, unsettled, cached });
+  store.beforeCommit(() => counters.write());
+  if (inodes.get(ROOT_INO) === undefined) createRoot(inodes);
+  return {
+    ...entries,
+    ...xattrs,
+    get: inodes.get,
+    update: inodes.update,
+    inodes: inodes.all,
+    create(fields) {
+      if ((fields.target?.length ?? 0) > MAX_TARGET_BYTES) {
+        throw namespaceError('ENAMETOOLONG', `a target has at most ${MAX_TARGET_BYTES} bytes`);
+      }
+      return inodes.create(fields);
+    },
+    destroy(inode) {
+      if (inodes.destroy(inode)) removeXattrs(xattrs, inode.ino);
+    },
+    addOrphan: orphans.add,
+    removeOrphan: orphans.delete,
+    orphans: orphans.values,
+    unsettled: unsettled.values,
+    pathOf: (ino) => pathOf(inodes, ino),
+    counts: {
+      get inodes() {
+        return counters.inodes;
+      },
+    },
+    commit: () => store.commit(),
+  };
+}
+
+function createRoot(inodes: Inodes): void {
+  const root = inodes.createAt(ROOT_INO, { mode: ROOT_MODE, uid: 0, gid: 0 });
+  root.nlink = 2;
+  root.parent = ROOT_INO;
+  inodes.update(root);
+}
+
+function removeXattrs(xattrs: Xattrs, ino: number): void {
+  for (const name of xattrs.listXattrs(ino)) xattrs.removeXattr(ino, name);
+}
+
+/** Undefined as well for a chain that is broken, turns in a circle or is deeper than any path. */
+function pathOf(inodes: Inodes, ino: number): string | undefined {
+  if (ino === ROOT_INO) return '/';
+  const names: Name[] = [];
+  let inode: Inode | undefined = inodes.get(ino);
+  for (let depth = 0; depth < MAX_DEPTH; depth++) {
+    if (inode === undefined || inode.parent === 0) return undefined;
+    names.push(inode.name);
+    if (inode.parent === ROOT_INO) return '/' + names.reverse().join('/');
+    inode = inodes.get(inode.parent);
+  }
+  return undefined;
+}
