@@ -12,13 +12,15 @@ export interface Placement {
   pack: boolean;
   promote: 'open' | 'heat' | 'never';
   demote: 'auto' | 'first' | 'last' | 'never';
+  /** Unopened for so long, it goes to `cold`. 0: as soon as it has settled. */
+  coldAfterMs: number;
   /** Text of the rule that decided, for `explain`. */
   because: string;
 }
 
 export interface FileFacts {
   ino: number;
-  /** Below the mount, '/a/b'. */
+  /** Below the mount, '/a/b', as text. */
   path: string;
   size: number;
   fileClass: FileClass;
@@ -32,6 +34,21 @@ export interface FileFacts {
   pin: string | null;
   /** Handles open now. */
   open: boolean;
+}
+
+/** How full a tier is and may be. */
+export interface TierFill {
+  name: string;
+  /** Bytes that this volume has there, and bytes that it could still place. */
+  used: number;
+  free: number;
+  /** Bytes of the files that moves under way will add. */
+  arriving: number;
+  /** False where nothing may be written: missing, read-only. */
+  writable: boolean;
+  /** Percent of used plus free. */
+  high: number;
+  low: number;
 }
 
 /** One thing that policy wants done. */

@@ -1,5 +1,6 @@
 /** A tier set: the directories on different media that a volume's bytes live on. */
 
+/** What a tier's disk is; `init` asks the kernel where nobody says. */
 export const MEDIA = ['nvme', 'ssd', 'hdd'] as const;
 export type Medium = (typeof MEDIA)[number];
 
@@ -51,13 +52,18 @@ export interface TierSet {
   byName(name: string): Tier | undefined;
   /** `<tier>/.coral-reef/files/<2 hex>/<ino as hex>`; the parent directory exists after `open`. */
   backingPath(tier: Tier, ino: number): string;
-  /** Where a copy of that file is built before it is verified and renamed into place. */
+  /**
+   * `<tier>/.coral-reef/incoming/<ino as hex>`: where a copy is built before it is verified and renamed
+   * into place; with `.released` appended, where a replaced backing file goes before it is unlinked.
+   */
   incomingPath(tier: Tier, ino: number): string;
   packPath(tier: Tier, packId: number): string;
   usage(tier: Tier): TierUsage;
   /** Adds to the plain bytes accounted to a tier (may be negative); part of the current transaction. */
   accountPlain(tier: Tier, bytes: number): void;
   accountPacked(tier: Tier, bytes: number): void;
+  /** A write failed with ENOSPC: no new data goes there for some seconds, whatever statfs says. */
+  noteFull(tier: Tier): void;
   /** Re-reads marker and free space; changes `state`. Called before a job writes and every few seconds. */
   refresh(): Promise<void>;
 }

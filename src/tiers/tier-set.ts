@@ -1,0 +1,180 @@
+/**
+ * The tier set of a mounted volume: which directories are there, what lies where in them, how full they are.
+ *
+ * A tier is written to only while its marker says that it is this tier of this volume; `refresh` looks again,
+ * before each job and every few seconds.
+ */
+import type { Logger } from 'pino';
+import { usageError } from '../config/errors.js';
+import type { Store } from '../store/types.js';
+import { openAccount, type Account } from './account.js';
+import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
+import { markerProblem, readMarker, treePath } from './marker.js';
+import { createSpaceProbe, type SpaceProbe } from './space.js';
+import type { Tier, TierConfig, TierSet, TierState, TierUsage, VolumeConfig } from './types.js';
+import { makeTierDirectories } from './volume.js';
+
+/** Below this much free space a tier takes no new data: bytes, or a share of a small tier. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+const RESERVE_SHARE = 0.01;
+/** How long a tier counts as full after a write failed with ENOSPC though it seemed to have room. */
+const FULL_HOLD_MS = 10_000;
+
+export interface OpenTierSet {
+  volume: VolumeConfig;
+  /** Tier name to the directory where it is mounted now. */
+  overrides: Readonly<Record<string, string>>;
+  missingTier: 'fail' | 'degraded';
+  /** A read-only mount writes nothing to the tiers, so they may be read-only too. */
+  readOnly?: boolean;
+  store: Store;
+  log: Pick<Logger, 'info' | 'warn'>;
+}
+
+interface OpenTier extends TierConfig, Tier {
+  state: TierState;
+  problem: string | null;
+  readonly account: Account;
+  readonly space: SpaceProbe;
+  fullUntil: number;
+}
+
+/** @throws CoralError (volume or tier unusable) with one line that names the tier and the way out. */
+export async function openTierSet(options: OpenTierSet): Promise<TierSet> {
+  const { volume, log } = options;
+  const tiers = configured(options).map((config) => openTier(config, options.store));
+  for (const tier of tiers) await checkAtOpen(tier, options);
+  const present = tiers.filter((tier) => tier.state !== 'missing');
+  if (present.length === 0) throw unusable(tiers[0].problem ?? `${volume.id} has no tier`);
+  const overlap = await overlapProblem(present);
+  if (overlap) throw unusable(overlap);
+  const set = createTierSet(tiers, volume, options.readOnly === true, log);
+  await set.refresh();
+  return set;
+}
+
+function configured({ volume, overrides }: OpenTierSet): TierConfig[] {
+  for (const name of Object.keys(overrides)) {
+    if (volume.tiers.some((tier) => tier.name === name)) continue;
+    const names = volume.tiers.map((tier) => tier.name).join(', ');
+    throw usageError(`option tier.${name}: the volume has no such tier; it has ${names}`);
+  }
+  return volume.tiers.map((tier) => ({ ...tier, path: overrides[tier.name] ?? tier.path }));
+}
+
+function openTier(config: TierConfig, store: Store): OpenTier {
+  return {
+    ...config,
+    state: 'ok',
+    problem: null,
+    account: openAccount(store, config.id),
+    space: createSpaceProbe(config.path),
+    fullUntil: 0,
+  };
+}
+
+async function checkAtOpen(tier: OpenTier, options: OpenTierSet): Promise<void> {
+  const problem = await openProblem(tier, options.volume.id);
+  if (problem) {
+    if (!problem.lost || options.missingTier === 'fail') throw unusable(problem.text);
+    options.log.warn({ tier: tier.name }, problem.text);
+    tier.state = 'missing';
+    tier.problem = problem.text;
+    return;
+  }
+  if (options.readOnly) return;
+  if (!(await isReadOnly(tier.path))) return makeTierDirectories(tier.path);
+  if (options.missingTier === 'fail') throw unusable(readOnlyText(tier));
+}
+
+async function openProblem(
+  tier: OpenTier,
+  volumeId: string,
+): Promise<{ lost: boolean; text: string } | null> {
+  const directory = await directoryProblem(tier);
+  if (directory) return { lost: directory.absent, text: directory.text };
+  return markerProblem(await readMarker(tier.path), expectation(tier, volumeId));
+}
+
+function expectation(tier: TierConfig, volume: string) {
+  return { volume, tier: tier.id, name: tier.name, path: tier.path };
+}
+
+function readOnlyText(tier: TierConfig): string {
+  return `tier ${tier.name}: ${tier.path} is read-only; mount its disk for writing, or mount the volume with -o ro`;
+}
+
+function createTierSet(
+  tiers: OpenTier[],
+  volume: VolumeConfig,
+  readOnly: boolean,
+  log: Pick<Logger, 'info' | 'warn'>,
+): TierSet {
+  const byId = new Map(tiers.map((tier) => [tier.id, tier]));
+  const byName = new Map(tiers.map((tier) => [tier.name, tier]));
+  const own = (tier: Tier): OpenTier => byId.get(tier.id)!;
+
+  function report(tier: OpenTier, state: TierState, problem: string | null): void {
+    const from = tier.state;
+    tier.state = state;
+    tier.problem = problem;
+    if (from === state) return;
+    if (problem === null) log.info({ tier: tier.name }, `tier ${tier.name} is usable again`);
+    else log.warn({ tier: tier.name, state }, problem);
+  }
+
+  async function refreshTier(tier: OpenTier): Promise<void> {
+    const reading = await readMarker(tier.path);
+    const lost = markerProblem(reading, expectation(tier, volume.id));
+    if (lost) return report(tier, 'missing', lost.text);
+    const [unwritable] = await Promise.all([isReadOnly(tier.path), tier.space.refresh()]);
+    if (unwritable && !readOnly) return report(tier, 'read-only', readOnlyText(tier));
+    if (isFull(tier)) return report(tier, 'full', fullText(tier));
+    report(tier, 'ok', null);
+  }
+
+  return {
+    tiers,
+    byId: (id) => byId.get(id),
+    byName: (name) => byName.get(name),
+    backingPath: (tier, ino) => `${treePath(tier.path)}/files/${low(ino)}/${ino.toString(16)}`,
+    incomingPath: (tier, ino) => `${treePath(tier.path)}/incoming/${ino.toString(16)}`,
+    packPath: (tier, id) => `${treePath(tier.path)}/packs/${id.toString(16).padStart(8, '0')}.pack`,
+    usage: (tier) => usageOf(own(tier)),
+    accountPlain: (tier, bytes) => own(tier).account.add('plain', bytes),
+    accountPacked: (tier, bytes) => own(tier).account.add('packed', bytes),
+    noteFull(tier) {
+      const full = own(tier);
+      full.fullUntil = Date.now() + FULL_HOLD_MS;
+      if (full.state === 'ok') report(full, 'full', fullText(full));
+    },
+    async refresh() {
+      await Promise.all(tiers.map(refreshTier));
+    },
+  };
+}
+
+function low(ino: number): string {
+  return (ino % 256).toString(16).padStart(2, '0');
+}
+
+function usageOf(tier: OpenTier): TierUsage {
+  const plainBytes = tier.account.get('plain');
+  const packedBytes = tier.account.get('packed');
+  const used = plainBytes + packedBytes;
+  const space = tier.space.read();
+  const capacity = tier.capacity ?? space.size;
+  const under = tier.capacity === null ? Infinity : tier.capacity - used;
+  const free = tier.state === 'missing' ? 0 : Math.max(0, Math.min(under, space.available));
+  return { capacity, used, free, plainBytes, packedBytes };
+}
+
+function isFull(tier: OpenTier): boolean {
+  const { free, capacity } = usageOf(tier);
+  const reserve = Math.min(RESERVE_BYTES, capacity * RESERVE_SHARE);
+  return free < reserve || Date.now() < tier.fullUntil;
+}
+
+function fullText(tier: OpenTier): string {
+  return `tier ${tier.name}: ${tier.path} is full; free space there, or raise its capacity`;
+}

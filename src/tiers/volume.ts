@@ -1,0 +1,232 @@
+/**
+ * Volume files: `<volume>/volume.json` says which tiers a volume has. Made once by `init`, read by each mount.
+ * Format: README.md here.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { errnoName, reasonOf, usageError } from '../config/errors.js';
+import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
+import { markerPath, readMarker, TIER_FORMAT, treePath } from './marker.js';
+import { detectMedium } from './medium.js';
+import type { Medium, TierConfig, VolumeConfig } from './types.js';
+import { MEDIA } from './types.js';
+
+export const VOLUME_FORMAT = 1;
+const MAX_TIERS = 255;
+/** Bytes; the average must be a power of two. */
+const CHUNKING = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
+
+export interface NewTier {
+  name: string;
+  path: string;
+  /** Asked of the kernel where it is not given. */
+  medium?: Medium;
+  /** Bytes, or null for the whole filesystem. */
+  capacity?: number | null;
+}
+
+/**
+ * Makes a volume: markers on its tiers first, then `volume.json`. `tiers` are fastest first.
+ * Nothing is left behind where it fails. @throws CoralError
+ */
+export async function createVolume(
+  directory: string,
+  tiers: readonly NewTier[],
+): Promise<VolumeConfig> {
+  checkNames(tiers);
+  await checkNoVolume(directory);
+  const resolved = tiers.map((tier) => ({ ...tier, path: resolve(tier.path) }));
+  for (const tier of resolved) await checkNewTier(tier);
+  const overlap = await overlapProblem(resolved);
+  if (overlap) throw unusable(overlap);
+  const volume: VolumeConfig = {
+    format: VOLUME_FORMAT,
+    id: randomBytes(16).toString('hex'),
+    created: new Date().toISOString(),
+    tiers: await Promise.all(resolved.map(tierConfig)),
+    chunking: { ...CHUNKING },
+  };
+  await writeVolume(directory, volume);
+  return volume;
+}
+
+/** @throws CoralError where there is no volume, it can't be read, or its format is not known. */
+export async function readVolume(directory: string): Promise<VolumeConfig> {
+  const file = volumePath(directory);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const code = errnoName(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+      throw unusable(`can't read ${file}: ${reasonOf(error)}`);
+    }
+    throw unusable(
+      `${directory} is not a Coral Reef volume: it has no volume.json; make one with: coral-reef init ${directory} --tier NAME=DIR`,
+    );
+  }
+  return parseVolume(text, file);
+}
+
+function parseVolume(text: string, file: string): VolumeConfig {
+  let value: Partial<VolumeConfig> | null;
+  try {
+    value = JSON.parse(text) as Partial<VolumeConfig> | null;
+  } catch {
+    throw unusable(`${file} is damaged: it is not valid JSON; restore it from a backup`);
+  }
+  const format = value?.format;
+  if (typeof format === 'number' && format !== VOLUME_FORMAT) {
+    throw unusable(
+      `${file} has format ${format}, this version knows ${VOLUME_FORMAT}; use the version of coral-reef that wrote it`,
+    );
+  }
+  if (!isVolume(value)) {
+    throw unusable(`${file} is damaged: a field is missing or wrong; restore it from a backup`);
+  }
+  return value;
+}
+
+function isVolume(value: Partial<VolumeConfig> | null): value is VolumeConfig {
+  const { format, id, created, tiers, chunking } = value ?? {};
+  if (format !== VOLUME_FORMAT || typeof created !== 'string') return false;
+  if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) return false;
+  if (!Array.isArray(tiers) || tiers.length === 0 || !tiers.every(isTier)) return false;
+  const ids = new Set(tiers.map((tier) => tier.id));
+  const names = new Set(tiers.map((tier) => tier.name));
+  if (ids.size !== tiers.length || names.size !== tiers.length) return false;
+  const { min, average, max } = chunking ?? {};
+  return [min, average, max].every((bytes) => Number.isSafeInteger(bytes) && bytes! > 0);
+}
+
+function isTier(value: Partial<TierConfig> | null): value is TierConfig {
+  const { id, name, medium, path, capacity } = value ?? {};
+  return (
+    Number.isInteger(id) &&
+    id! >= 1 &&
+    id! <= MAX_TIERS &&
+    typeof name === 'string' &&
+    typeof path === 'string' &&
+    MEDIA.includes(medium as Medium) &&
+    (capacity === null || (Number.isSafeInteger(capacity) && capacity! > 0))
+  );
+}
+
+export function volumePath(directory: string): string {
+  return `${directory}/volume.json`;
+}
+
+function checkNames(tiers: readonly NewTier[]): void {
+  if (tiers.length === 0) throw usageError('a volume needs at least one --tier NAME=DIR');
+  if (tiers.length > MAX_TIERS) throw usageError(`a volume has at most ${MAX_TIERS} tiers`);
+  const seen = new Set<string>();
+  for (const { name } of tiers) {
+    if (!/^[a-z0-9][a-z0-9_-]{0,31}$/i.test(name)) {
+      throw usageError(`tier name '${name}': use up to 32 letters, digits, '-' and '_'`);
+    }
+    if (seen.has(name)) throw usageError(`tier name '${name}' is used twice`);
+    seen.add(name);
+  }
+}
+
+async function checkNoVolume(directory: string): Promise<void> {
+  for (const name of ['volume.json', 'namespace']) {
+    if (!(await exists(`${directory}/${name}`))) continue;
+    throw unusable(`${directory} is a Coral Reef volume already; mount it, or name another one`);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function checkNewTier(tier: NewTier): Promise<void> {
+  const { name, path } = tier;
+  if (tier.capacity !== undefined && tier.capacity !== null && tier.capacity <= 0) {
+    throw usageError(`tier ${name}: capacity must be above 0`);
+  }
+  const problem = await directoryProblem(tier);
+  if (problem) throw unusable(problem.text);
+  if (await isReadOnly(path)) {
+    throw unusable(`tier ${name}: ${path} is read-only; mount its disk for writing`);
+  }
+  const reading = await readMarker(path);
+  if (reading.kind === 'absent' && !(await exists(treePath(path)))) return;
+  const owner = reading.kind === 'marker' ? `volume ${reading.marker.volume}` : 'another volume';
+  throw unusable(
+    `tier ${name}: ${path} belongs to ${owner}; name another directory, or remove ${treePath(path)} if its data is not needed`,
+  );
+}
+
+async function tierConfig(tier: NewTier, index: number): Promise<TierConfig> {
+  return {
+    id: index + 1,
+    name: tier.name,
+    medium: tier.medium ?? (await detectMedium(tier.path)),
+    path: await realpath(tier.path),
+    capacity: tier.capacity ?? null,
+  };
+}
+
+async function writeVolume(directory: string, volume: VolumeConfig): Promise<void> {
+  const made: string[] = [];
+  try {
+    for (const tier of volume.tiers) {
+      await mkdir(treePath(tier.path), { mode: 0o700 });
+      made.push(treePath(tier.path));
+      await writeMarker(volume.id, tier);
+    }
+    await mkdir(directory, { recursive: true });
+    await writeDurably(volumePath(directory), volume, 0o644);
+  } catch (error) {
+    for (const path of made) await rm(path, { recursive: true, force: true }).catch(() => {});
+    throw unusable(`can't make the volume ${directory}: ${reasonOf(error)}`);
+  }
+}
+
+async function writeMarker(volumeId: string, tier: TierConfig): Promise<void> {
+  await makeTierDirectories(tier.path);
+  const marker = { format: TIER_FORMAT, volume: volumeId, tier: tier.id, name: tier.name };
+  await writeDurably(markerPath(tier.path), marker, 0o600);
+  await syncDirectory(tier.path);
+}
+
+/** `files/00` to `files/ff`, `packs`, `incoming`; what is there stays. */
+export async function makeTierDirectories(path: string): Promise<void> {
+  const tree = treePath(path);
+  for (const name of ['files', 'packs', 'incoming']) {
+    await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true });
+  }
+  for (let i = 0; i < 256; i++) {
+    const name = i.toString(16).padStart(2, '0');
+    await mkdir(`${tree}/files/${name}`, { mode: 0o700, recursive: true });
+  }
+  await syncDirectory(`${tree}/files`);
+  await syncDirectory(tree);
+}
+
+async function writeDurably(path: string, value: object, mode: number): Promise<void> {
+  const incoming = `${path}.new`;
+  const file = await open(incoming, 'w', mode);
+  try {
+    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(incoming, path);
+  await syncDirectory(resolve(path, '..'));
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
