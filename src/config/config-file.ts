@@ -92,7 +92,9 @@ class Reader {
   private wrongRule(issue: z.core.$ZodIssue): Error {
     const path = ['rules', ...issue.path] as (string | number)[];
     const node = this.document.getIn(path, true) as Node | undefined;
-    const place = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+    const place = path
+      .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+      .join('');
     return usageError(`${this.where(node ?? null)}: ${place.slice(1)}: ${issueText(issue, node)}`);
   }
 

@@ -6,7 +6,10 @@ import type { Rule } from './rule.js';
 import { TIER_NAME_ALLOWED, isTierName } from './tier-name.js';
 import { SIZE_ALLOWED, parseSize } from './units.js';
 
-const size = z.union([z.number(), z.string()]).transform(String).pipe(parsed(SIZE_ALLOWED, parseSize));
+const size = z
+  .union([z.number(), z.string()])
+  .transform(String)
+  .pipe(parsed(SIZE_ALLOWED, parseSize));
 const tier = parsed(TIER_NAME_ALLOWED, (name) => (isTierName(name) ? name : undefined));
 const glob = parsed('a glob below the mount, such as models/**', (text) =>
   text === '' ? undefined : text.replace(/^\/+/, ''),

@@ -1,4 +1,5 @@
 /** Backing files of plain data: made, opened, served, cut. */
+import { unlinkSync } from 'node:fs';
 import { native, Stat } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/protocol.js';
@@ -26,11 +27,15 @@ export function plainTierOf(ctx: Context, inode: Inode): Tier {
  * Makes the empty backing file of an inode that has no data. Synchronous: new data goes to the fastest
  * tier that has room. @throws ENOSPC where none has.
  */
-export function createBacking(ctx: Context, file: OpenFile, inode: Inode, candidates: Tier[]): void {
+export function createBacking(
+  ctx: Context,
+  file: OpenFile,
+  inode: Inode,
+  candidates: Tier[],
+): void {
   for (const tier of candidates) {
     try {
-      const path = ctx.tiers.backingPath(tier, inode.ino);
-      file.fd = native.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, BACKING_MODE);
+      file.fd = createExclusively(ctx.tiers.backingPath(tier, inode.ino));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') continue;
@@ -45,6 +50,18 @@ export function createBacking(ctx: Context, file: OpenFile, inode: Inode, candid
     return;
   }
   throw new FileError('ENOSPC', 'no tier has room for a new file');
+}
+
+/** A copy that a move left behind and has not released yet is set aside: no one refers to it. */
+function createExclusively(path: string): number {
+  const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+  try {
+    return native.openSync(path, flags, BACKING_MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    unlinkSync(path);
+    return native.openSync(path, flags, BACKING_MODE);
+  }
 }
 
 /** True where opening the backing file may not wait for a slow medium. */
@@ -119,7 +136,10 @@ function registerBacking(ctx: Context, file: OpenFile): boolean {
   } catch (error) {
     if (!refused.has(file.tier)) {
       refused.add(file.tier);
-      ctx.log.warn({ err: error, tier: file.tier }, 'passthrough refused; served by native threads');
+      ctx.log.warn(
+        { err: error, tier: file.tier },
+        'passthrough refused; served by native threads',
+      );
     }
     return false;
   }

@@ -2,8 +2,7 @@
 import { native } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
-import type { Context } from './context.js';
 
-export function writeBacktrace(ctx: Context, fd: number, inode: Inode): void {
+export function writeBacktrace(fd: number, inode: Inode): void {
   native.setXattr(fd, BACKTRACE_XATTR, encodeBacktrace(inode));
 }

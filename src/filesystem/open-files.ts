@@ -93,7 +93,10 @@ export class OpenFiles {
   }
 
   /** @returns the entry if this was its last handle; `becomeIdle` must follow in the same turn. */
-  release(ino: number, handle: number): { file: OpenFile; lastWriter: boolean; last: boolean } | null {
+  release(
+    ino: number,
+    handle: number,
+  ): { file: OpenFile; lastWriter: boolean; last: boolean } | null {
     const file = this.open.get(ino);
     if (file === undefined) return null;
     const writer = mayWrite(handle);
@@ -200,9 +203,11 @@ export const handleFor = (flags: number): number => flags & O_ACCMODE;
 export function inTurn<T>(file: OpenFile, work: () => Promise<T>): Promise<T> {
   const before = file.queue ?? Promise.resolve();
   const mine = before.then(work, work);
-  const settled = mine.catch(() => undefined).then(() => {
-    if (file.queue === settled) file.queue = null;
-  });
+  const settled = mine
+    .catch(() => undefined)
+    .then(() => {
+      if (file.queue === settled) file.queue = null;
+    });
   file.queue = settled;
   return mine;
 }

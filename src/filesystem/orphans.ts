@@ -54,7 +54,10 @@ export class Orphans {
     this.timer = setTimeout(() => {
       this.timer = null;
       this.running = this.drain().catch((error: unknown) =>
-        this.ctx.log.error({ err: error }, 'releasing deleted files failed; the next start does it'),
+        this.ctx.log.error(
+          { err: error },
+          'releasing deleted files failed; the next start does it',
+        ),
       );
     }, GATHER_MS);
     this.timer.unref();

@@ -68,13 +68,7 @@ function dropReplaced(ctx: Context, place: Place, target: Inode): void {
   dropDirectory(ctx, target);
 }
 
-function exchange(
-  ctx: Context,
-  from: Place,
-  to: Place,
-  inode: Inode,
-  target: Inode | null,
-): void {
+function exchange(ctx: Context, from: Place, to: Place, inode: Inode, target: Inode | null): void {
   if (target === null) throw new FileError('ENOENT');
   if (target.ino === inode.ino) return;
   ctx.namespace.insert(from.directory.ino, from.name, target.ino, entryType(target.mode));

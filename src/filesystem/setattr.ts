@@ -4,7 +4,14 @@ import { FileError } from '../fuse/errno.js';
 import { SetattrValid } from '../fuse/protocol.js';
 import type { Attributes, Result, SetattrRequest } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
-import { attributesOf, inodeOf, now, recordBacking, touchChanged, type Time } from './attributes.js';
+import {
+  attributesOf,
+  inodeOf,
+  now,
+  recordBacking,
+  touchChanged,
+  type Time,
+} from './attributes.js';
 import type { Context } from './context.js';
 import { withWritableData } from './file-io.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, withoutSetId } from './modes.js';

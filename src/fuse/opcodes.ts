@@ -190,11 +190,7 @@ function addNameOperations(table: (OpcodeEntry | undefined)[]): void {
     (ops, caller, r) => ops.rmdir(caller, r.nodeid, r.name(0)),
     nothing,
   );
-  table[Opcode.RENAME] = entry(
-    'rename',
-    (ops, caller, r) => rename(r, ops, caller, 0, 8),
-    nothing,
-  );
+  table[Opcode.RENAME] = entry('rename', (ops, caller, r) => rename(r, ops, caller, 0, 8), nothing);
   table[Opcode.RENAME2] = entry(
     'rename2',
     (ops, caller, r) => rename(r, ops, caller, r.u32(8), 16),

@@ -72,7 +72,13 @@ export interface EntrySink {
   /** Bytes still free. */
   readonly room: number;
   /** @returns false where the entry did not fit (nothing is then written). */
-  add(name: string, ino: number, type: number, cookie: Buffer, attributes: Attributes | null): boolean;
+  add(
+    name: string,
+    ino: number,
+    type: number,
+    cookie: Buffer,
+    attributes: Attributes | null,
+  ): boolean;
 }
 
 export interface FilesystemStatistics {

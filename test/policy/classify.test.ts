@@ -63,7 +63,12 @@ const BY_CONTENT: readonly [string, Buffer, string, FileClass][] = [
   ['lora tensors', safetensors('{"q_proj.lora_A.weight":{}}'), '/x', 'adapter'],
   ['safetensors among adapters', safetensors('{"a":{}}'), '/models/adapters/a/w', 'adapter'],
   ['GGUF', latin1('GGUF\x03\0\0\0'), '/x', 'model'],
-  ['GGUF adapter', latin1('GGUF\x03\0\0\0general.type\x08\0\0\0\x07\0\0\0\0\0\0\0adapter'), '/x', 'adapter'],
+  [
+    'GGUF adapter',
+    latin1('GGUF\x03\0\0\0general.type\x08\0\0\0\x07\0\0\0\0\0\0\0adapter'),
+    '/x',
+    'adapter',
+  ],
   ['TensorFlow Lite', latin1('\x1c\0\0\0TFL3'), '/x', 'model'],
   ['ONNX by its name and shape', latin1('\x08\x07\x12\x07pytorch'), '/net.onnx', 'model'],
   ['protobuf that is not named ONNX', latin1('\x08\x07\x12\x07pytorch'), '/x', 'other'],
