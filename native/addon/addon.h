@@ -1,12 +1,20 @@
-// Declares the registration functions of the addon, one per native folder.
+// Declares the registration functions of the addon, one per native folder, and what the folders' halves
+// of the border need of each other.
 #pragma once
 
 #include <napi.h>
+
+#include <memory>
+
+#include "io/data_source.h"
 
 namespace coral::addon {
 
 void RegisterIo(Napi::Env env, Napi::Object exports);
 void RegisterFuse(Napi::Env env, Napi::Object exports);
 void RegisterContent(Napi::Env env, Napi::Object exports);
+
+// What a PlanHandle reads from; null where `plan_handle` is none, or closed.
+std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle);
 
 }  // namespace coral::addon
