@@ -1,5 +1,5 @@
-// Declares the registration functions of the addon, one per native folder, and what the folders' halves
-// of the border need of each other.
+// Declares the registration functions of the addon, one per native folder, and what the folders'
+// halves of the border need of each other.
 #pragma once
 
 #include <napi.h>

@@ -1,0 +1,81 @@
+// Reads the arguments of a call from JavaScript. The first one of a wrong type throws a TypeError;
+// what is read after that is empty, so a function checks once, with ok(), before it acts.
+#pragma once
+
+#include <napi.h>
+
+#include <cmath>
+#include <string>
+
+namespace coral::addon {
+
+class Args {
+ public:
+  explicit Args(const Napi::CallbackInfo& info) : info_(info), env_(info.Env()) {}
+
+  bool ok() const { return ok_; }
+
+  int64_t Integer(size_t index) {
+    const Napi::Value value = info_[index];
+    if (!value.IsNumber()) return Fail<int64_t>(index, "a number");
+    const double number = value.As<Napi::Number>().DoubleValue();
+    if (!std::isfinite(number)) return Fail<int64_t>(index, "a finite number");
+    return value.As<Napi::Number>().Int64Value();
+  }
+
+  int Int(size_t index) {
+    const int64_t wide = Integer(index);
+    if (wide < INT32_MIN || wide > INT32_MAX) return Fail<int>(index, "a 32-bit number");
+    return static_cast<int>(wide);
+  }
+
+  bool Boolean(size_t index) {
+    const Napi::Value value = info_[index];
+    return value.IsBoolean() ? value.As<Napi::Boolean>().Value() : Fail<bool>(index, "a boolean");
+  }
+
+  // A string for a system call: without NUL, which would cut it short.
+  std::string String(size_t index) {
+    const Napi::Value value = info_[index];
+    if (!value.IsString()) return Fail<std::string>(index, "a string");
+    std::string text = value.As<Napi::String>().Utf8Value();
+    if (text.find('\0') != text.npos) return Fail<std::string>(index, "a string without NUL");
+    return text;
+  }
+
+  // The bytes of a Buffer, copied: work on other threads must not depend on JavaScript's memory.
+  std::string Bytes(size_t index) {
+    const Napi::Value value = info_[index];
+    if (!value.IsBuffer()) return Fail<std::string>(index, "a Buffer");
+    const auto buffer = value.As<Napi::Buffer<char>>();
+    return std::string(buffer.Data(), buffer.Length());
+  }
+
+  // A Float64Array with room for `length` values; valid during the call.
+  double* Doubles(size_t index, size_t length) {
+    const Napi::Value value = info_[index];
+    if (!value.IsTypedArray()) return Fail<double*>(index, "a Float64Array");
+    const auto array = value.As<Napi::TypedArray>();
+    if (array.TypedArrayType() != napi_float64_array || array.ElementLength() < length) {
+      return Fail<double*>(index, "a Float64Array of sufficient length");
+    }
+    return value.As<Napi::Float64Array>().Data();
+  }
+
+ private:
+  template <typename T>
+  T Fail(size_t index, const char* wanted) {
+    if (ok_) {
+      const std::string message = "Argument " + std::to_string(index + 1) + " must be " + wanted;
+      Napi::TypeError::New(env_, message).ThrowAsJavaScriptException();
+    }
+    ok_ = false;
+    return T{};
+  }
+
+  const Napi::CallbackInfo& info_;
+  Napi::Env env_;
+  bool ok_ = true;
+};
+
+}  // namespace coral::addon

@@ -1,0 +1,328 @@
+#include "addon/session.h"
+
+#include <fcntl.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "addon/addon.h"
+#include "addon/args.h"
+
+namespace coral::addon {
+
+namespace {
+
+// As in src/native.ts.
+constexpr int64_t kPending = -100'000;
+constexpr int64_t kNoReply = -100'001;
+
+// Requests per turn of the event loop, so that timers and other descriptors get theirs.
+constexpr int kTurn = 64;
+// The kernel's largest control request is a BATCH_FORGET that fills the buffer it is read into.
+constexpr size_t kRequestLength = fuse::kRequestCapacity;
+constexpr size_t kReplyLength = fuse::kMaxTransfer + fuse::kPage;
+
+uint64_t Id(Args& args, size_t index) { return static_cast<uint64_t>(args.Integer(index)); }
+
+Status Duplicate(int fd, UniqueFd* copy) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return Status::FromErrno("fcntl");
+  // Writes come with offsets; a descriptor that appends would ignore them.
+  if ((flags & O_APPEND) != 0) return Status::Error(EINVAL, "servePlain");
+  copy->reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return copy->valid() ? Status::Ok() : Status::FromErrno("fcntl");
+}
+
+}  // namespace
+
+Napi::Function SessionWrap::Class(Napi::Env env) {
+  return DefineClass(
+      env, "FuseSession",
+      {InstanceMethod<&SessionWrap::Start>("start"), InstanceMethod<&SessionWrap::Stop>("stop"),
+       InstanceMethod<&SessionWrap::Respond>("respond"),
+       InstanceMethod<&SessionWrap::Retry>("retry"),
+       InstanceMethod<&SessionWrap::BackingOpen>("backingOpen"),
+       InstanceMethod<&SessionWrap::BackingClose>("backingClose"),
+       InstanceMethod<&SessionWrap::ServePlain>("servePlain"),
+       InstanceMethod<&SessionWrap::ServePacked>("servePacked"),
+       InstanceMethod<&SessionWrap::Unserve>("unserve"),
+       InstanceMethod<&SessionWrap::InvalidateInode>("invalidateInode"),
+       InstanceMethod<&SessionWrap::InvalidateEntry>("invalidateEntry")});
+}
+
+SessionWrap::SessionWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      tasks_(TaskQueue::For(info.Env())),
+      side_(std::make_shared<LoopSide>(LoopSide{this})),
+      context_(info.Env(), "coral-reef session") {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return;
+  if (!info[1].IsObject() || !info[1].As<Napi::Object>().Get("onRequest").IsFunction()) {
+    Napi::TypeError::New(info.Env(), "Argument 2 must have onRequest").ThrowAsJavaScriptException();
+    return;
+  }
+  const auto callbacks = info[1].As<Napi::Object>();
+  callbacks_ = Napi::Persistent(callbacks);
+  on_request_ = Napi::Persistent(callbacks.Get("onRequest").As<Napi::Function>());
+  const auto request = Napi::Buffer<char>::New(info.Env(), kRequestLength);
+  const auto reply = Napi::Buffer<char>::New(info.Env(), kReplyLength);
+  request_ = Napi::Persistent(request);
+  reply_ = Napi::Persistent(reply);
+  Value().Set("fd", Napi::Number::New(info.Env(), fd));
+  Value().Set("request", request);
+  Value().Set("reply", reply);
+  session_ = std::make_shared<fuse::Session>(UniqueFd(fd), Events());
+}
+
+SessionWrap::~SessionWrap() {
+  side_->wrap = nullptr;
+  if (closer_.joinable()) closer_.join();
+}
+
+fuse::SessionEvents SessionWrap::Events() {
+  return {[tasks = tasks_, side = side_] {
+            tasks->Post([side](Napi::Env) {
+              if (side->wrap != nullptr) side->wrap->DrainInbox();
+            });
+          },
+          [tasks = tasks_, side = side_](uint64_t ino, const Damage& damage) {
+            tasks->Post([side, ino, damage](Napi::Env) {
+              if (side->wrap != nullptr) side->wrap->OnDamage(ino, damage);
+            });
+          }};
+}
+
+void SessionWrap::Start(const Napi::CallbackInfo& info) {
+  if (started_ || stopped_) return;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(info.Env(), &loop);
+  poll_ = new uv_poll_t;
+  if (const int failed = uv_poll_init(loop, poll_, session_->poll_fd()); failed != 0) {
+    delete std::exchange(poll_, nullptr);
+    ThrowIfError(info.Env(), Status::Error(-failed, "uv_poll_init"));
+    return;
+  }
+  started_ = true;
+  poll_->data = this;
+  session_->Start();
+  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+    static_cast<SessionWrap*>(poll->data)->OnReadable();
+  });
+  // Kept alive while it is polled, and joined when the environment ends before stop().
+  Ref();
+  napi_add_env_cleanup_hook(info.Env(), TearDownHook, this);
+}
+
+void SessionWrap::OnReadable() {
+  const Napi::HandleScope scope(Env());
+  DrainInbox();
+  for (int i = 0; i < kTurn && !stopped_ && !ended_; i++) {
+    fuse::Request request;
+    int error = 0;
+    const auto received = session_->Receive(&request, &error);
+    if (received == fuse::Device::Received::kNothing) return;
+    if (received == fuse::Device::Received::kEnded) return OnEnd(error);
+    Handle(std::move(request));
+  }
+}
+
+void SessionWrap::DrainInbox() {
+  if (stopped_) return;
+  for (auto& request : session_->TakeInbox()) {
+    if (stopped_) return;
+    Handle(std::move(request));
+  }
+}
+
+void SessionWrap::Handle(fuse::Request request) {
+  if (session_->HandOn(&request)) return;
+  const Napi::HandleScope scope(Env());
+  const uint64_t unique = request.header().unique;
+  const bool wants_reply = request.wants_reply();
+  const size_t length = request.visible_length();
+  memcpy(request_.Value().Data(), request.buffer.get(), length);
+  // Before the call: it may already answer or retry.
+  if (request.is_data()) session_->Park(std::move(request));
+  const int64_t result = CallOnRequest(length);
+  if (!stopped_) Finish(unique, result, wants_reply);
+}
+
+// An exception is a fault of the program: the requester gets EIO, the process hears of it.
+int64_t SessionWrap::CallOnRequest(size_t length) {
+  const Napi::CallbackScope scope(Env(), context_);
+  const auto result =
+      on_request_.Call(callbacks_.Value(), {Napi::Number::New(Env(), static_cast<double>(length))});
+  if (Env().IsExceptionPending()) {
+    const auto error = Env().GetAndClearPendingException();
+    napi_fatal_exception(Env(), error.Value());
+    return -EIO;
+  }
+  return result.IsNumber() ? result.As<Napi::Number>().Int64Value() : -EIO;
+}
+
+void SessionWrap::Finish(uint64_t unique, int64_t result, bool wants_reply) {
+  if (result == kPending) return session_->SetPending(unique);
+  if (result == kNoReply || !wants_reply) return;
+  if (result > static_cast<int64_t>(kReplyLength)) result = -EIO;
+  if (result < 0) return session_->Respond(unique, static_cast<int>(-result), nullptr, 0);
+  session_->Respond(unique, 0, reply_.Value().Data(), static_cast<size_t>(result));
+}
+
+void SessionWrap::OnEnd(int error) {
+  if (ended_) return;
+  ended_ = true;
+  StopPolling();
+  const Napi::CallbackScope scope(Env(), context_);
+  const auto callback = callbacks_.Value().Get("onEnd");
+  if (!callback.IsFunction()) return;
+  callback.As<Napi::Function>().Call(callbacks_.Value(), {Napi::Number::New(Env(), error)});
+  if (!Env().IsExceptionPending()) return;
+  napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
+}
+
+void SessionWrap::OnDamage(uint64_t ino, const Damage& damage) {
+  const Napi::HandleScope scope(Env());
+  const auto callback = callbacks_.Value().Get("onDamage");
+  if (!callback.IsFunction()) return;
+  callback.As<Napi::Function>().Call(
+      callbacks_.Value(),
+      {Napi::Number::New(Env(), static_cast<double>(ino)), Napi::Number::New(Env(), damage.chunk),
+       Napi::String::New(Env(), damage.pack_path), Napi::String::New(Env(), damage.reason)});
+  if (!Env().IsExceptionPending()) return;
+  napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
+}
+
+void SessionWrap::StopPolling() {
+  if (poll_ == nullptr) return;
+  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(poll_, nullptr)),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
+}
+
+Napi::Value SessionWrap::Stop(const Napi::CallbackInfo& info) {
+  if (!stopping_.IsEmpty()) return stopping_.Value();
+  stopped_ = true;
+  StopPolling();
+  auto deferred = std::make_shared<Napi::Promise::Deferred>(info.Env());
+  stopping_ = Napi::Persistent(deferred->Promise().As<Napi::Object>());
+  tasks_->Hold(info.Env());
+  closer_ = std::thread([session = session_, tasks = tasks_, side = side_, deferred] {
+    session->Stop();
+    tasks->Post([=](Napi::Env env) {
+      const Napi::HandleScope scope(env);
+      deferred->Resolve(env.Undefined());
+      tasks->Release(env);
+      if (side->wrap == nullptr || !side->wrap->started_) return;
+      napi_remove_env_cleanup_hook(env, TearDownHook, side->wrap);
+      side->wrap->Unref();
+    });
+  });
+  return stopping_.Value();
+}
+
+void SessionWrap::TearDownHook(void* wrap) { static_cast<SessionWrap*>(wrap)->TearDown(); }
+
+void SessionWrap::TearDown() {
+  side_->wrap = nullptr;
+  stopped_ = true;
+  StopPolling();
+  if (closer_.joinable()) {
+    closer_.join();
+  } else {
+    session_->Stop();
+  }
+}
+
+void SessionWrap::Respond(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t unique = Id(args, 0);
+  const int error = args.Int(1);
+  if (!args.ok() || stopped_) return;
+  if (!info[2].IsBuffer()) return session_->Respond(unique, error, nullptr, 0);
+  const auto payload = info[2].As<Napi::Buffer<char>>();
+  session_->Respond(unique, error, payload.Data(), payload.Length());
+}
+
+void SessionWrap::Retry(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t unique = Id(args, 0);
+  if (args.ok() && !stopped_) session_->Retry(unique);
+}
+
+Napi::Value SessionWrap::BackingOpen(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return {};
+  uint32_t id = 0;
+  const Status status = stopped_ ? Status::Error(ENODEV, "FUSE_DEV_IOC_BACKING_OPEN")
+                                 : session_->device().BackingOpen(fd, &id);
+  if (ThrowIfError(info.Env(), status)) return {};
+  return Napi::Number::New(info.Env(), id);
+}
+
+void SessionWrap::BackingClose(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const auto id = static_cast<uint32_t>(args.Integer(0));
+  if (!args.ok() || stopped_) return;
+  ThrowIfError(info.Env(), session_->device().BackingClose(id));
+}
+
+void SessionWrap::ServePlain(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  const int fd = args.Int(1);
+  if (!args.ok() || stopped_) return;
+  auto served = std::make_shared<fuse::Served>();
+  if (ThrowIfError(info.Env(), Duplicate(fd, &served->plain))) return;
+  session_->Serve(ino, std::move(served));
+}
+
+void SessionWrap::ServePacked(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  if (!args.ok() || stopped_) return;
+  auto served = std::make_shared<fuse::Served>();
+  served->packed = DataSourceOf(info[1]);
+  if (!served->packed) {
+    Napi::TypeError::New(info.Env(), "Argument 2 must be an open plan")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  session_->Serve(ino, std::move(served));
+}
+
+void SessionWrap::Unserve(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  if (args.ok() && !stopped_) session_->Unserve(ino);
+}
+
+void SessionWrap::InvalidateInode(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  const int64_t offset = args.Integer(1);
+  const int64_t length = args.Integer(2);
+  if (args.ok() && !stopped_) session_->notifier().InvalidateInode(ino, offset, length);
+}
+
+void SessionWrap::InvalidateEntry(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t parent = Id(args, 0);
+  const auto name = args.Bytes(1);
+  if (args.ok() && !stopped_) session_->notifier().InvalidateEntry(parent, name);
+}
+
+void RegisterSession(Napi::Env env, Napi::Object exports) {
+  // The class stays with the function that makes sessions, for as long as the environment.
+  auto constructor =
+      std::make_shared<Napi::FunctionReference>(Napi::Persistent(SessionWrap::Class(env)));
+  constructor->SuppressDestruct();
+  exports.Set("createSession", Napi::Function::New(
+                                   env,
+                                   [constructor](const Napi::CallbackInfo& info) -> Napi::Value {
+                                     return constructor->New({info[0], info[1]});
+                                   },
+                                   "createSession"));
+}
+
+}  // namespace coral::addon

@@ -1,0 +1,72 @@
+// The FuseSession object of JavaScript: joins a native session to the event loop.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <thread>
+
+#include "addon/async.h"
+#include "fuse/session.h"
+
+namespace coral::addon {
+
+// Offers createSession.
+void RegisterSession(Napi::Env env, Napi::Object exports);
+
+// JavaScript thread only, except where threads come in through `LoopSide`.
+class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
+ public:
+  static Napi::Function Class(Napi::Env env);
+  explicit SessionWrap(const Napi::CallbackInfo& info);
+  ~SessionWrap() override;
+
+ private:
+  // What native threads may know of this object: it can be gone when their call arrives.
+  struct LoopSide {
+    SessionWrap* wrap;
+  };
+
+  void Start(const Napi::CallbackInfo& info);
+  Napi::Value Stop(const Napi::CallbackInfo& info);
+  void Respond(const Napi::CallbackInfo& info);
+  void Retry(const Napi::CallbackInfo& info);
+  Napi::Value BackingOpen(const Napi::CallbackInfo& info);
+  void BackingClose(const Napi::CallbackInfo& info);
+  void ServePlain(const Napi::CallbackInfo& info);
+  void ServePacked(const Napi::CallbackInfo& info);
+  void Unserve(const Napi::CallbackInfo& info);
+  void InvalidateInode(const Napi::CallbackInfo& info);
+  void InvalidateEntry(const Napi::CallbackInfo& info);
+
+  fuse::SessionEvents Events();
+  void OnReadable();
+  void DrainInbox();
+  void Handle(fuse::Request request);
+  int64_t CallOnRequest(size_t length);
+  void Finish(uint64_t unique, int64_t result, bool wants_reply);
+  void OnEnd(int error);
+  void OnDamage(uint64_t ino, const Damage& damage);
+  void StopPolling();
+  // Ends everything while the environment goes down.
+  void TearDown();
+  static void TearDownHook(void* wrap);
+
+  std::shared_ptr<TaskQueue> tasks_;
+  std::shared_ptr<LoopSide> side_;
+  std::shared_ptr<fuse::Session> session_;
+  Napi::AsyncContext context_;
+  Napi::ObjectReference callbacks_;
+  Napi::FunctionReference on_request_;
+  Napi::Reference<Napi::Buffer<char>> request_;
+  Napi::Reference<Napi::Buffer<char>> reply_;
+  uv_poll_t* poll_ = nullptr;  // owned by the event loop while it is polled
+  bool started_ = false;
+  bool stopped_ = false;  // the descriptor is, or may be, closed
+  bool ended_ = false;
+  std::thread closer_;
+  Napi::ObjectReference stopping_;  // the promise that stop() gave
+};
+
+}  // namespace coral::addon

@@ -1,0 +1,88 @@
+#include "fuse/mount.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <vector>
+
+#include "fuse/mount_helper.h"
+
+namespace coral::fuse {
+
+namespace {
+
+constexpr const char* kDevicePath = "/dev/fuse";
+
+bool NotAllowed(const Status& status) {
+  return status.error() == EPERM || status.error() == EACCES;
+}
+
+Status OpenDevice(UniqueFd* device) {
+  device->reset(open(kDevicePath, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  return device->valid() ? Status::Ok() : Status::FromErrno("open", kDevicePath);
+}
+
+Status MountDirectly(const MountRequest& request, UniqueFd* device) {
+  Status opened = OpenDevice(device);
+  if (!opened.ok()) return opened;
+  struct stat at;
+  if (stat(request.mountpoint.c_str(), &at) != 0) {
+    return Status::FromErrno("stat", request.mountpoint);
+  }
+  char own[128];
+  snprintf(own, sizeof(own), "fd=%d,rootmode=%o,user_id=%u,group_id=%u", device->get(),
+           at.st_mode & S_IFMT, geteuid(), getegid());
+  const std::string options = request.options.empty() ? own : own + ("," + request.options);
+  const std::string type = "fuse." + request.subtype;
+  if (mount(request.source.c_str(), request.mountpoint.c_str(), type.c_str(), request.flags,
+            options.c_str()) != 0) {
+    return Status::FromErrno("mount", request.mountpoint);
+  }
+  return Status::Ok();
+}
+
+// fusermount3 takes options separated by commas; a backslash makes the next character literal.
+std::string Escaped(const std::string& value) {
+  std::string escaped;
+  for (const char c : value) {
+    if (c == ',' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+std::string HelperOptions(const MountRequest& request) {
+  static constexpr struct {
+    unsigned long flag;
+    const char* name;
+  } kNames[] = {{MS_RDONLY, "ro"},      {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"},
+                {MS_NOEXEC, "noexec"},  {MS_NOATIME, "noatime"}, {MS_SYNCHRONOUS, "sync"},
+                {MS_DIRSYNC, "dirsync"}};
+  std::string options =
+      "fsname=" + Escaped(request.source) + ",subtype=" + Escaped(request.subtype);
+  for (const auto& [flag, name] : kNames) {
+    if ((request.flags & flag) != 0) options += std::string(",") + name;
+  }
+  if (!request.options.empty()) options += "," + request.options;
+  return options;
+}
+
+}  // namespace
+
+Status Mount(const MountRequest& request, Mounted* mounted, std::string* message) {
+  Status direct = MountDirectly(request, &mounted->fd);
+  if (direct.ok() || !NotAllowed(direct)) return direct;
+  mounted->fd.reset();
+  mounted->via_helper = true;
+  return MountByHelper(HelperOptions(request), request.mountpoint, &mounted->fd, message);
+}
+
+Status Unmount(const std::string& mountpoint, bool lazy, std::string* message) {
+  const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+  if (umount2(mountpoint.c_str(), flags) == 0) return Status::Ok();
+  const Status direct = Status::FromErrno("umount", mountpoint);
+  return NotAllowed(direct) ? UnmountByHelper(mountpoint, lazy, message) : direct;
+}
+
+}  // namespace coral::fuse

@@ -1,0 +1,33 @@
+#include "fuse/served.h"
+
+#include <mutex>
+#include <utility>
+
+namespace coral::fuse {
+
+void ServedInodes::Set(uint64_t ino, std::shared_ptr<const Served> served) {
+  std::unique_lock lock(mutex_);
+  // Swapped, not assigned: what was there may close files, which must not happen under the lock.
+  inodes_[ino].swap(served);
+  lock.unlock();
+}
+
+void ServedInodes::Remove(uint64_t ino) {
+  std::unique_lock lock(mutex_);
+  const auto removed = inodes_.extract(ino);
+  lock.unlock();
+}
+
+std::shared_ptr<const Served> ServedInodes::Find(const Request& request) const {
+  if (!request.is_data()) return nullptr;
+  std::shared_lock lock(mutex_);
+  const auto found = inodes_.find(request.header().nodeid);
+  return found == inodes_.end() ? nullptr : found->second;
+}
+
+bool ServedInodes::empty() const {
+  std::shared_lock lock(mutex_);
+  return inodes_.empty();
+}
+
+}  // namespace coral::fuse

@@ -1,0 +1,35 @@
+// Which inodes native threads serve, and from what.
+#pragma once
+
+#include <memory>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "fuse/request.h"
+#include "io/data_source.h"
+#include "io/unique_fd.h"
+
+namespace coral::fuse {
+
+// Exactly one of the two is set.
+struct Served {
+  UniqueFd plain;
+  std::shared_ptr<DataSource> packed;
+};
+
+// Requests in flight keep what they found here, so that replacing an entry closes nothing under
+// them.
+class ServedInodes {
+ public:
+  void Set(uint64_t ino, std::shared_ptr<const Served> served);
+  void Remove(uint64_t ino);
+  // What serves `request`; null for requests that carry no data and for inodes not served.
+  std::shared_ptr<const Served> Find(const Request& request) const;
+  bool empty() const;
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<uint64_t, std::shared_ptr<const Served>> inodes_;  // guarded by mutex_
+};
+
+}  // namespace coral::fuse

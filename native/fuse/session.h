@@ -1,0 +1,85 @@
+// One kernel FUSE connection: who reads its descriptor, who answers, and how it ends.
+//
+// Lifecycle: 1. constructed on a mounted (perhaps inherited) descriptor; 2. Start: threads run, the
+// event loop polls poll_fd() and calls Receive until kNothing; 3. Stop, off the event loop: threads
+// end, the descriptor closes. Methods marked "event loop" are not for other threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "fuse/data_replies.h"
+#include "fuse/data_threads.h"
+#include "fuse/device.h"
+#include "fuse/gate.h"
+#include "fuse/guard.h"
+#include "fuse/inbox.h"
+#include "fuse/notifier.h"
+#include "fuse/served.h"
+
+namespace coral::fuse {
+
+// Calls from native threads to the event loop's side.
+struct SessionEvents {
+  std::function<void()> inbox_filled;  // call TakeInbox on the event loop soon
+  DamageReport damaged;
+};
+
+class Session {
+ public:
+  Session(UniqueFd fd, SessionEvents events);
+  ~Session() { Stop(); }
+
+  void Start();
+  // Blocks until the threads ended, then closes the descriptor. Not for the event loop.
+  void Stop();
+
+  int fd() const { return device_.fd(); }
+  int poll_fd() const { return gate_.fd(); }
+
+  // Event loop. Reads one request, see Device::Receive; pass it to HandOn.
+  Device::Received Receive(Request* request, int* error) {
+    return device_.Receive(request, buffers_, error);
+  }
+  // Event loop. Requests that threads read; pass each to HandOn.
+  std::deque<Request> TakeInbox() { return inbox_.Take(); }
+  // Event loop. Hands a request of a served inode to the data threads; false where it is for
+  // JavaScript.
+  bool HandOn(Request* request);
+
+  // Event loop. A READ or WRITE that JavaScript answers later waits here with its data.
+  void Park(Request request);
+  // Event loop. Hands a parked request on, or fails it with EIO where its inode is not served.
+  void Retry(uint64_t unique);
+  // Event loop. JavaScript answers `unique` later.
+  void SetPending(uint64_t unique) { pending_.insert(unique); }
+  // Event loop. Answers it now. `error` is positive or 0.
+  void Respond(uint64_t unique, int error, const void* payload, size_t length);
+
+  void Serve(uint64_t ino, std::shared_ptr<const Served> served);
+  void Unserve(uint64_t ino);
+
+  const Device& device() const { return device_; }
+  Notifier& notifier() { return notifier_; }
+
+ private:
+  void FailUnanswered();
+  void AnswerUntilQuiet();
+
+  BufferPool buffers_;  // first: everything below may hold buffers
+  Device device_;
+  Gate gate_;
+  ServedInodes inodes_;
+  DataReplies replies_;
+  Inbox inbox_;
+  DataThreads threads_;
+  Guard guard_;
+  Notifier notifier_;
+  std::unordered_map<uint64_t, Request> parked_;  // event loop only, then Stop
+  std::unordered_set<uint64_t> pending_;          // event loop only, then Stop
+};
+
+}  // namespace coral::fuse
