@@ -1,4 +1,6 @@
-/** Carries wishes out: a queue of jobs that copy, verify, switch and release. */
+/**
+ * Carries wishes out: a queue of jobs that copy, verify, switch and release. Steps and recovery: README.md here.
+ */
 
 export type JobKind = 'promote' | 'demote';
 export type JobState = 'queued' | 'running' | 'waiting-for-close' | 'done' | 'failed' | 'cancelled';
@@ -52,6 +54,14 @@ export interface Migration {
   submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job;
   /** Resolves when the job ended; rejects with its error. */
   finished(job: Job): Promise<void>;
+  /**
+   * Makes a packed file plain because a program wants to write to it: at once, whatever is queued or paused,
+   * and while readers have it open (the filesystem replaces what serves them). Resolves when the inode's
+   * plain tier is set and durable, or where there is nothing to hydrate. Rejects with an errno `code`.
+   */
+  hydrateNow(ino: number): Promise<void>;
+  /** Something was written: the watermarks are looked at soon. */
+  nudge(): void;
   status(): MigrationStatus;
   pause(): void;
   resume(): void;

@@ -1,0 +1,155 @@
+/** Backing files in a move: build one aside, put it in place, give a replaced one back. */
+import { constants, renameSync } from 'node:fs';
+import { rm, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoName } from '../config/errors.js';
+import type { Inode } from '../namespace/types.js';
+import { native, Stat } from '../native.js';
+import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
+import type { Tier } from '../tiers/types.js';
+import { MoveError } from './deps.js';
+import type { JobRecord } from './journal.js';
+import { controlled, type Move, type MoveContext, type Outcome } from './move.js';
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = constants;
+
+/** Opens for the time of `use`. */
+export async function withFile<T>(
+  path: string,
+  flags: number,
+  use: (fd: number) => Promise<T>,
+): Promise<T> {
+  const fd = await native.open(path, flags, 0o600);
+  try {
+    return await use(fd);
+  } finally {
+    native.close(fd);
+  }
+}
+
+/**
+ * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote, then it is read back
+ * from the medium. What stays on failure is removed by the caller. @returns 512-byte blocks.
+ */
+export async function buildIncoming(
+  ctx: MoveContext,
+  move: Move,
+  inode: Inode,
+  tier: Tier,
+  fill: (fd: number) => Promise<{ bytes: number; digest: Buffer }>,
+): Promise<number> {
+  const path = ctx.deps.tiers.incomingPath(tier, move.ino);
+  const blocks = await withFile(path, O_RDWR | O_CREAT | O_TRUNC, async (fd) => {
+    const written = await fill(fd);
+    await verifyWritten(move, fd, written);
+    setBacktrace(fd, inode);
+    await native.fsync(fd, false);
+    return statOf(fd)[Stat.blocks];
+  });
+  await native.syncDirectory(dirname(path));
+  return blocks;
+}
+
+async function verifyWritten(
+  move: Move,
+  fd: number,
+  written: { bytes: number; digest: Buffer },
+): Promise<void> {
+  const found = await controlled(move, (control) => native.digestFile(fd, control));
+  if (found.bytes === written.bytes && found.digest.equals(written.digest)) return;
+  throw new MoveError('EIO', `the copy on tier ${move.tier} reads back wrong; check the disk`);
+}
+
+function setBacktrace(fd: number, inode: Inode): void {
+  try {
+    native.setXattr(fd, BACKTRACE_XATTR, encodeBacktrace(inode));
+  } catch (error) {
+    // Some media have no extended attributes, or no room for one; the namespace does not need it.
+    if (!['EOPNOTSUPP', 'ENOTSUP', 'ENOSPC'].includes(errnoName(error) ?? '')) throw error;
+  }
+}
+
+export function statOf(fd: number): Float64Array {
+  const stat = new Float64Array(Stat.length);
+  native.statFd(fd, stat);
+  return stat;
+}
+
+/** Opens the source and checks that it is as long as the namespace says. */
+export async function withSource<T>(
+  path: string,
+  inode: Inode,
+  use: (fd: number) => Promise<T>,
+): Promise<T> {
+  return withFile(path, O_RDONLY, async (fd) => {
+    const size = statOf(fd)[Stat.size];
+    if (size === inode.size) return use(fd);
+    throw new MoveError('EIO', `its backing file has ${size} bytes instead of ${inode.size}`);
+  });
+}
+
+/**
+ * Part of the switch, so synchronous: a backing path gets its file in the turn in which the inode says so,
+ * and no file that somebody has just made is overwritten. A rename of two cached entries does not wait for
+ * the medium.
+ */
+export function placeIncoming({ deps }: MoveContext, tier: Tier, ino: number): void {
+  renameSync(deps.tiers.incomingPath(tier, ino), deps.tiers.backingPath(tier, ino));
+}
+
+/**
+ * Unlinks a replaced backing file, unless the inode uses that path again: the check and the rename that takes
+ * it away are one turn. Only after the switch is durable.
+ */
+async function releaseBacking({ deps }: MoveContext, tier: Tier, ino: number): Promise<void> {
+  if (deps.namespace.get(ino)?.plainTier === tier.id) return;
+  const released = `${deps.tiers.incomingPath(tier, ino)}.released`;
+  try {
+    renameSync(deps.tiers.backingPath(tier, ino), released);
+  } catch (error) {
+    if (errnoName(error) === 'ENOENT') return;
+    throw error;
+  }
+  await unlink(released);
+}
+
+/**
+ * Runs the steps up to the switch under a journal record, then makes the switch durable and releases what it
+ * replaced. A record whose clean-up failed stays: the next start does it.
+ */
+export async function journaled(
+  ctx: MoveContext,
+  move: Move,
+  record: JobRecord,
+  untilSwitched: () => Promise<void>,
+): Promise<Outcome> {
+  const { tiers, store } = ctx.deps;
+  const key = await ctx.journal.begin(record);
+  const target = tiers.byId(record.target);
+  const source = tiers.byId(record.source);
+  try {
+    await untilSwitched();
+  } finally {
+    if (!move.switched && (await removeIncoming(ctx, target, move.ino))) ctx.journal.end(key);
+  }
+  if (!move.switched) return 'changed';
+  // The entry of the new backing file first, then the transaction that refers to it.
+  if (target) await native.syncDirectory(dirname(tiers.backingPath(target, move.ino)));
+  await store.commit();
+  if (source) await releaseBacking(ctx, source, move.ino);
+  ctx.journal.end(key);
+  return 'done';
+}
+
+/** Removes what a failed move left of its copy. @returns false where it could not. */
+async function removeIncoming(
+  { deps }: MoveContext,
+  tier: Tier | undefined,
+  ino: number,
+): Promise<boolean> {
+  if (!tier) return true;
+  return rm(deps.tiers.incomingPath(tier, ino), { force: true }).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,16 @@
+/** Where a packed file goes that a program is about to write to. */
+import type { Tier } from '../tiers/types.js';
+import type { MigrationDeps } from './deps.js';
+import { pinOf } from './facts.js';
+
+/** Tiers with room for it: the pinned one or the rule's, then the others, fastest first. */
+export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
+  const { namespace, tiers, rules } = deps;
+  const inode = namespace.get(ino);
+  if (!inode) return [];
+  const path = Buffer.from(namespace.pathOf(ino) ?? '', 'latin1').toString('utf8');
+  const { tier } = rules.placementFor({ path, size: inode.size, fileClass: inode.fileClass });
+  const first = tiers.byId(pinOf(namespace, inode)) ?? tiers.byName(tier);
+  const ordered = first ? [first, ...tiers.tiers.filter((other) => other !== first)] : tiers.tiers;
+  return ordered.filter((t) => t.state === 'ok' && tiers.usage(t).free > inode.size);
+}

@@ -1,0 +1,35 @@
+/** Puts the queue and the planner together: what the daemon builds and everybody else calls. */
+import type { MigrationDeps } from './deps.js';
+import { createPlanner, type Planner } from './planner.js';
+import { createQueue } from './queue.js';
+import type { Migration } from './types.js';
+
+export type { MigrationDeps } from './deps.js';
+export { recoverJobs } from './recover.js';
+
+/** `sweep` is there for tests and `doctor`: one look at all files now. */
+export interface RunningMigration extends Migration {
+  sweep(): Promise<void>;
+}
+
+/** Starts at once. `recoverJobs` must have run. */
+export function createMigration(deps: MigrationDeps): RunningMigration {
+  const queue = createQueue(deps);
+  const planner: Planner = createPlanner(deps, queue);
+  return {
+    submit: queue.submit,
+    finished: queue.finished,
+    hydrateNow: queue.hydrateNow,
+    status: queue.status,
+    pause: queue.pause,
+    resume() {
+      queue.resume();
+      planner.nudge();
+    },
+    nudge: planner.nudge,
+    sweep: planner.sweep,
+    async close() {
+      await Promise.all([planner.close(), queue.close()]);
+    },
+  };
+}

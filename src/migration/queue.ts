@@ -1,0 +1,287 @@
+/**
+ * The queue: takes requests and wishes, runs a few at a time, urgent ones first, one per file. Lifecycle of a
+ * job: queued -> running (-> waiting-for-close -> running) -> done, failed or cancelled.
+ */
+import { errnoName } from '../config/errors.js';
+import { native } from '../native.js';
+import { createBackoff } from './backoff.js';
+import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
+import { hydrationTiers } from './hydration.js';
+import { createEntry, type Entry, failureText, hasEnded, isCancel, makesPacked } from './job.js';
+import { openJournal } from './journal.js';
+import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
+import { makePacked } from './packed.js';
+import { makePlain } from './plain.js';
+import { createSlots } from './slots.js';
+import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
+
+/** Jobs that use the disks at once. One reads while the other compresses or syncs. */
+const CONCURRENT = 2;
+/** How often a move starts over because its file was written meanwhile. */
+const MAX_ATTEMPTS = 3;
+
+/** For the planner beside what everybody may use. */
+export interface Queue extends Omit<Migration, 'nudge'> {
+  /** True for files that a background wish leaves alone: failed lately, or queued or under way. */
+  isHeld(ino: number): boolean;
+  /** Bytes that queued and running jobs will add to a tier. */
+  arriving(tier: string): number;
+}
+
+export function createQueue(deps: MigrationDeps): Queue {
+  const { namespace, activity, store, tiers, log, settings } = deps;
+  const backoff = createBackoff();
+  const slots = createSlots(CONCURRENT, () => queueMicrotask(pump));
+  const entries = new WeakMap<Job, Entry>();
+  const queued = { urgent: [] as Entry[], background: [] as Entry[] };
+  /** Jobs that have not ended, by file. */
+  const byIno = new Map<number, Entry[]>();
+  /** The one job of a file that runs. */
+  const active = new Map<number, Entry>();
+  let paused = settings.migrateRate === 0;
+  let closed = false;
+  let foreground = 0;
+  let nextId = 1;
+  const counts = { completed: 0, failed: 0, bytesMoved: 0 };
+  const context: MoveContext = {
+    deps,
+    journal: openJournal(store),
+    leaveSlot: slots.leave,
+    takeSlot: slots.take,
+  };
+  applyRate();
+
+  /** Paused moves stand still where they are; what a program waits for is never held up. */
+  function applyRate(): void {
+    const ceiling = settings.migrateRate === 0 ? Infinity : settings.migrateRate;
+    native.setBackgroundRate(closed || foreground > 0 ? Infinity : paused ? 0 : ceiling);
+  }
+
+  function enlist(kind: JobKind, ino: number, tier: string, options: MoveOptions): Entry {
+    const entry = createEntry(nextId++, kind, ino, tier, options);
+    entry.move.total = namespace.get(ino)?.size ?? 0;
+    entries.set(entry.job, entry);
+    const others = byIno.get(ino);
+    if (others) others.push(entry);
+    else byIno.set(ino, [entry]);
+    return entry;
+  }
+
+  function submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job {
+    const packed = makesPacked({ kind, options });
+    const others = (byIno.get(ino) ?? []).filter(({ move }) => !move.cancelled);
+    const same = others.find(({ move }) => move.tier === tier && makesPacked(move) === packed);
+    if (same && !same.move.switched) {
+      if (options.urgent) hurry(same);
+      return same.job;
+    }
+    // The newest word on a file counts, but a background wish never undoes what a person asked for.
+    for (const other of others) {
+      if (options.urgent || !other.move.urgent) cancel(other, 'a newer request replaced it');
+    }
+    const entry = enlist(kind, ino, tier, options);
+    if (closed) end(entry, 'cancelled', new MoveCancelled('the volume is being unmounted'));
+    else (options.urgent ? queued.urgent : queued.background).push(entry);
+    queueMicrotask(pump);
+    return entry.job;
+  }
+
+  function hurry(entry: Entry): void {
+    entry.move.urgent = true;
+    const index = queued.background.indexOf(entry);
+    if (index < 0) return;
+    queued.background.splice(index, 1);
+    queued.urgent.push(entry);
+  }
+
+  function pump(): void {
+    while (!paused && !closed && slots.free) {
+      const entry = takeNext(queued.urgent) ?? takeNext(queued.background);
+      if (!entry) return;
+      void slots.take(entry.move);
+      void run(entry);
+    }
+  }
+
+  function takeNext(list: Entry[]): Entry | undefined {
+    const index = list.findIndex(({ move }) => !active.has(move.ino));
+    return index < 0 ? undefined : list.splice(index, 1)[0];
+  }
+
+  /** Runs an entry to its end; never rejects. */
+  async function run(entry: Entry): Promise<void> {
+    const { move } = entry;
+    active.set(move.ino, entry);
+    move.state = 'running';
+    try {
+      await carryOut(move);
+      end(entry, 'done');
+    } catch (error) {
+      if (isCancel(error, move)) end(entry, 'cancelled', error as Error);
+      else fail(entry, error);
+    } finally {
+      active.delete(move.ino);
+      slots.leave(move);
+      pump();
+    }
+  }
+
+  async function carryOut(move: Move): Promise<void> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      await slots.take(move);
+      if ((await attemptMove(move)) === 'done') return;
+    }
+    throw new MoveError('EBUSY', 'it is written again and again; try when it is quiet');
+  }
+
+  /** An error that comes of the file being written meanwhile is a reason to start over. */
+  async function attemptMove(move: Move): Promise<Outcome> {
+    const before = activity.changeCount(move.ino);
+    try {
+      return makesPacked(move) ? await makePacked(context, move) : await makePlain(context, move);
+    } catch (error) {
+      const changed = activity.changeCount(move.ino) !== before;
+      if (move.switched || !changed || isCancel(error, move)) throw error;
+      return 'changed';
+    }
+  }
+
+  function fail(entry: Entry, error: unknown): void {
+    const { move } = entry;
+    const text = failureText(move, nameOf(context, move.ino), error);
+    const target = tiers.byName(move.tier);
+    if (errnoName(error) === 'ENOSPC' && target) tiers.noteFull(target);
+    backoff.failed(move.ino);
+    log.warn({ err: error, ino: move.ino, tier: move.tier }, text);
+    end(entry, 'failed', new MoveError(errnoName(error) ?? 'EIO', text, { cause: error }));
+  }
+
+  function end(entry: Entry, state: 'done' | 'failed' | 'cancelled', error?: Error): void {
+    const { move } = entry;
+    move.state = state;
+    if (state === 'failed') counts.failed++;
+    if (state === 'done') {
+      counts.completed++;
+      counts.bytesMoved += move.switched ? (namespace.get(move.ino)?.size ?? 0) : 0;
+      move.done = move.total;
+      backoff.succeeded(move.ino);
+      log.info({ ino: move.ino, tier: move.tier, because: move.options.because }, move.kind);
+    }
+    move.error = error?.message ?? null;
+    const others = (byIno.get(move.ino) ?? []).filter((other) => other !== entry);
+    if (others.length > 0) byIno.set(move.ino, others);
+    else byIno.delete(move.ino);
+    if (error) entry.reject(error);
+    else entry.resolve();
+  }
+
+  function cancel(entry: Entry, why: string): void {
+    const { move } = entry;
+    if (move.switched || hasEnded(move)) return;
+    move.cancelled = true;
+    for (const list of [queued.urgent, queued.background]) {
+      const index = list.indexOf(entry);
+      if (index < 0) continue;
+      list.splice(index, 1);
+      end(entry, 'cancelled', new MoveCancelled(why));
+    }
+    move.control?.cancel();
+    move.wake?.();
+    slots.excuse(move);
+  }
+
+  async function hydrateNow(ino: number): Promise<void> {
+    foreground++;
+    applyRate();
+    try {
+      while (needsHydration(ino)) {
+        const other = active.get(ino);
+        if (other) await makeWay(other);
+        else await hydrateSomewhere(ino);
+      }
+    } finally {
+      foreground--;
+      applyRate();
+    }
+  }
+
+  /** Also true while the switch of a running move is not durable yet. */
+  function needsHydration(ino: number): boolean {
+    const inode = namespace.get(ino);
+    if (!inode) throw new MoveError('ENOENT', 'the file was deleted');
+    if (active.get(ino)?.move.switched) return true;
+    return inode.plainTier === 0 && inode.packedTier !== 0;
+  }
+
+  /** A move that makes the file plain is what is wanted, only sooner; another one stops. */
+  async function makeWay(other: Entry): Promise<void> {
+    const { move } = other;
+    if (makesPacked(move)) cancel(other, 'a program writes to the file');
+    else {
+      move.allowOpen = true;
+      slots.excuse(move);
+      move.wake?.();
+    }
+    await other.ended.catch(() => {});
+    // The job leaves `active` in the turn after it ended.
+    await Promise.resolve();
+  }
+
+  async function hydrateSomewhere(ino: number): Promise<void> {
+    let full: unknown = new MoveError('ENOSPC', 'no tier has room for the plain form of the file');
+    for (const tier of hydrationTiers(deps, ino)) {
+      const options = { pack: false, because: 'a program writes to it', urgent: true };
+      const entry = enlist('promote', ino, tier.name, options);
+      entry.move.allowOpen = true;
+      await run(entry);
+      try {
+        return await entry.ended;
+      } catch (error) {
+        if (errnoName(error) !== 'ENOSPC') throw error;
+        full = error;
+      }
+    }
+    throw full;
+  }
+
+  function status(): MigrationStatus {
+    const running = [...active.values()].map(({ job }) => job);
+    const waiting = queued.urgent.length + queued.background.length;
+    return { state: paused ? 'paused' : 'running', queued: waiting, running, ...counts };
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    applyRate();
+    const all = [...byIno.values()].flat();
+    for (const entry of all) cancel(entry, 'the volume is being unmounted');
+    await Promise.allSettled(all.map(({ ended }) => ended));
+  }
+
+  return {
+    submit,
+    finished: (job) => entries.get(job)?.ended ?? Promise.resolve(),
+    hydrateNow,
+    status,
+    pause() {
+      paused = true;
+      applyRate();
+    },
+    resume() {
+      paused = false;
+      applyRate();
+      pump();
+    },
+    close,
+    isHeld: (ino) => byIno.has(ino) || backoff.isHeld(ino),
+    arriving(tier) {
+      let sum = 0;
+      for (const list of byIno.values()) {
+        for (const { move } of list) {
+          if (move.tier === tier && !move.switched) sum += namespace.get(move.ino)?.size ?? 0;
+        }
+      }
+      return sum;
+    },
+  };
+}

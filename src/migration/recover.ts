@@ -1,0 +1,80 @@
+/**
+ * What a crash left of moves: called once at start, before anything is served. The namespace says what is
+ * true; the journal says where else bytes of a file may lie.
+ */
+import { access, readdir, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { native } from '../native.js';
+import type { Tier, TierSet } from '../tiers/types.js';
+import type { MigrationDeps } from './deps.js';
+import { type JobRecord, openJournal } from './journal.js';
+
+export interface JobRecovery {
+  /** Moves that were under way. */
+  jobs: number;
+  /** Of those, records kept because a tier is missing. */
+  kept: number;
+}
+
+type RecoverDeps = Pick<MigrationDeps, 'store' | 'namespace' | 'tiers' | 'log'>;
+
+/** Removes copies that nothing refers to; finishes a rename that a power cut undid. */
+export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
+  const journal = openJournal(deps.store);
+  const records = journal.all();
+  let kept = 0;
+  for (const { key, record } of records) {
+    if (await recoverJob(deps, record)) journal.end(key);
+    else kept++;
+  }
+  for (const tier of deps.tiers.tiers) {
+    if (isWritable(tier)) await clearIncoming(deps.tiers, tier);
+  }
+  await deps.store.commit();
+  if (records.length > 0)
+    deps.log.info({ jobs: records.length, kept }, 'recovered interrupted moves');
+  return { jobs: records.length, kept };
+}
+
+/** @returns false where a tier that it needs is not there. Tiers that are there are handled at once. */
+async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean> {
+  const { tiers, namespace } = deps;
+  const plainTier = namespace.get(record.ino)?.plainTier;
+  let complete = true;
+  for (const id of [record.source, record.target]) {
+    const tier = tiers.byId(id);
+    if (!tier) continue;
+    if (!isWritable(tier)) complete = false;
+    else if (tier.id === plainTier) await restoreBacking(tiers, tier, record.ino);
+    else await rm(tiers.backingPath(tier, record.ino), { force: true });
+  }
+  return complete;
+}
+
+/**
+ * The namespace says that the file is here. Its rename into place was not yet durable when the power went:
+ * the verified copy is still where it was built.
+ */
+async function restoreBacking(tiers: TierSet, tier: Tier, ino: number): Promise<void> {
+  const backing = tiers.backingPath(tier, ino);
+  const incoming = tiers.incomingPath(tier, ino);
+  if ((await isThere(backing)) || !(await isThere(incoming))) return;
+  await rename(incoming, backing);
+  await native.syncDirectory(dirname(backing));
+}
+
+async function clearIncoming(tiers: TierSet, tier: Tier): Promise<void> {
+  const directory = dirname(tiers.incomingPath(tier, 0));
+  for (const name of await readdir(directory)) await rm(`${directory}/${name}`, { force: true });
+}
+
+function isWritable(tier: Tier): boolean {
+  return tier.state === 'ok' || tier.state === 'full';
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
