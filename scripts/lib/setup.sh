@@ -79,6 +79,26 @@ install_node_packages() {
   cp package-lock.json "$stamp"
 }
 
+# llama.cpp for one test. Large, and of no use to who only runs the program: not a dependency.
+llama_version=3.22.1
+install_llama() {
+  local arch stamp=.cache/llama/version
+  [ "$(cat "$stamp" 2>/dev/null)" = "$llama_version" ] && return 0
+  case $(uname -m) in
+    x86_64) arch=x64 ;;
+    aarch64) arch=arm64 ;;
+    *) fail "node-llama-cpp has no prebuilt binary for $(uname -m)." ;;
+  esac
+  say 'Installing llama.cpp for tests'
+  mkdir -p .cache/llama
+  printf '{"private":true}\n' >.cache/llama/package.json
+  npm install --prefix .cache/llama --ignore-scripts --omit=optional --no-package-lock \
+    --no-audit --no-fund --loglevel=error \
+    "node-llama-cpp@$llama_version" "@node-llama-cpp/linux-$arch@$llama_version" >/dev/null </dev/null ||
+    fail 'could not install node-llama-cpp (see above).'
+  printf '%s\n' "$llama_version" >"$stamp"
+}
+
 # True where a source is newer than the last complete build. Directories count: files may be gone.
 needs_build() {
   local stamp=dist/.built

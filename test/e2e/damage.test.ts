@@ -1,0 +1,113 @@
+/** Media that lie or fail: damage is noticed, named, contained, and never returned as data. */
+import assert from 'node:assert/strict';
+import { open, readFile, stat } from 'node:fs/promises';
+import { scenario, type TestVolume } from './harness.js';
+import { digestFile, MiB, noise, put } from './content.js';
+import { must } from './process.js';
+
+const dropCaches = () => must('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches']);
+
+/** Flips one byte in the middle of every pack of a tier. */
+async function damagePacks(volume: TestVolume, at: number): Promise<void> {
+  for (const pack of await volume.packs('hdd')) {
+    const handle = await open(pack, 'r+');
+    const place = Math.floor((await stat(pack)).size * at);
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, place);
+    await handle.write(Buffer.from([buffer[0] ^ 0x40]), 0, 1, place);
+    await handle.sync();
+    await handle.close();
+  }
+}
+
+scenario(
+  'a damaged pack: its file fails with EIO, others are fine, fsck and scrub name it',
+  { mount: ['promote=never', 'cold-after=1h'] },
+  async (volume) => {
+    const good = await put(volume.at('models/good.bin'), noise(6 * MiB));
+    await put(volume.at('models/bad.bin'), noise(2 * MiB, 2));
+    await volume.demote('models/good.bin');
+    await volume.demote('models/bad.bin');
+    const plain = await put(volume.at('plain.bin'), noise(MiB, 3));
+    // Six of eight mebibytes are the good file's: seven eighths lies within the bad one.
+    await volume.unmount();
+    await damagePacks(volume, 7 / 8);
+    await dropCaches();
+    await volume.mount(['promote=never', 'cold-after=1h']);
+    await assert.rejects(readFile(volume.at('models/bad.bin')), { code: 'EIO' });
+    assert.equal(await digestFile(volume.at('models/good.bin')), good);
+    assert.equal(await digestFile(volume.at('plain.bin')), plain);
+    for (const verb of ['scrub', 'fsck']) {
+      const result = await volume.run(verb, volume.mountpoint);
+      assert.equal(result.code, 1, verb);
+      assert.match(result.stdout + result.stderr, /models\/bad\.bin/, verb);
+      assert.doesNotMatch(result.stdout + result.stderr, /good\.bin/, verb);
+    }
+  },
+);
+
+scenario(
+  'writing the same bytes again heals what was damaged',
+  { mount: ['promote=never', 'cold-after=1h'] },
+  async (volume) => {
+    const data = noise(4 * MiB);
+    const sum = await put(volume.at('first.bin'), data);
+    await volume.demote('first.bin');
+    await volume.unmount();
+    await damagePacks(volume, 1 / 2);
+    await dropCaches();
+    await volume.mount(['promote=never', 'cold-after=1h']);
+    await volume.run('scrub', volume.mountpoint);
+    await put(volume.at('second.bin'), data);
+    await volume.demote('second.bin');
+    assert.equal(await digestFile(volume.at('second.bin')), sum);
+    assert.equal(await digestFile(volume.at('first.bin')), sum);
+  },
+);
+
+scenario('scrub and fsck find nothing wrong where nothing is', {}, async (volume) => {
+  await put(volume.at('a'), noise(3 * MiB));
+  await put(volume.at('b'), noise(3 * MiB, 2));
+  await volume.demote('a');
+  assert.equal((await volume.run('fsck', volume.mountpoint)).code, 0);
+  assert.equal((await volume.run('scrub', volume.mountpoint)).code, 0);
+});
+
+scenario(
+  'a full slow tier fails the move and loses nothing',
+  { capacity: { hdd: '4MiB' }, mount: ['cold-after=1h'] },
+  async (volume) => {
+    const sum = await put(volume.at('big.bin'), noise(12 * MiB));
+    const result = await volume.run('demote', volume.at('big.bin'), '--to', 'hdd', '--wait');
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /hdd/);
+    assert.equal((await volume.where('big.bin')).form, 'plain');
+    assert.equal(await digestFile(volume.at('big.bin')), sum);
+    assert.ok((await volume.tierBytes('hdd')) < 8 * MiB);
+    await volume.must('fsck', volume.mountpoint);
+  },
+);
+
+scenario(
+  'every tier full: writing fails with ENOSPC, what was there stays',
+  { media: 'loop', mount: ['cold-after=1h'], timeoutMs: 300_000 },
+  async (volume) => {
+    const sum = await put(volume.at('keep.bin'), noise(4 * MiB));
+    for (const tier of ['nvme', 'ssd', 'hdd'] as const) {
+      await must('sh', [
+        '-c',
+        `fallocate -l 600M "$1" || cat /dev/zero >"$1" || true`,
+        'sh',
+        `${volume.tier(tier)}/filler`,
+      ]);
+    }
+    await assert.rejects(put(volume.at('more.bin'), noise(64 * MiB, 2)), { code: 'ENOSPC' });
+    assert.equal(await digestFile(volume.at('keep.bin')), sum);
+    for (const tier of ['nvme', 'ssd', 'hdd'] as const) {
+      await must('rm', [`${volume.tier(tier)}/filler`]);
+    }
+    const later = await put(volume.at('later.bin'), noise(MiB, 3));
+    assert.equal(await digestFile(volume.at('later.bin')), later);
+    await volume.remount();
+    assert.equal(await digestFile(volume.at('keep.bin')), sum);
+  },
+);

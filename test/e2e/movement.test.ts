@@ -1,0 +1,166 @@
+/** Moving by request: where a file is, what it costs, and that its bytes never change on the way. */
+import assert from 'node:assert/strict';
+import { open, stat, writeFile } from 'node:fs/promises';
+import { scenario } from './harness.js';
+import { digestFile, MiB, noise, prose, put } from './content.js';
+import { must } from './process.js';
+
+const MODEL = 'models/base/m/model.bin';
+
+scenario('a new file is plain on the fastest tier, and says so', {}, async (volume) => {
+  const data = noise(8 * MiB);
+  await put(volume.at(MODEL), data);
+  const row = await volume.where(MODEL);
+  assert.equal(row.path, volume.at(MODEL));
+  assert.equal(row.tier, 'nvme');
+  assert.equal(row.form, 'plain');
+  assert.equal(row.size, data.length);
+  assert.equal(row.pinned, null);
+  assert.ok(['HOT', 'WARM', 'COLD'].includes(row.temperature));
+  assert.ok(row.heat >= 0);
+  const { tiers } = await volume.status();
+  assert.deepEqual(
+    tiers.map((tier) => [tier.name, tier.medium, tier.path, tier.state]),
+    ['nvme', 'ssd', 'hdd'].map((name) => [name, name, `${volume.root}/${name}`, 'ok']),
+  );
+  assert.ok(tiers[0].plainBytes >= data.length);
+  assert.match(await volume.must('explain', volume.at(MODEL)), /nvme/);
+});
+
+scenario('a demoted file is packed on the slow tier with the same bytes', {}, async (volume) => {
+  const sum = await put(volume.at(MODEL), noise(12 * MiB + 5));
+  await volume.demote(MODEL);
+  const row = await volume.where(MODEL);
+  assert.equal(row.tier, 'hdd');
+  assert.equal(row.form, 'packed');
+  assert.equal(row.size, 12 * MiB + 5);
+  assert.equal((await stat(volume.at(MODEL))).size, 12 * MiB + 5);
+  assert.ok((await volume.tierBytes('nvme')) < 2 * MiB, 'the fast tier is free again');
+  assert.equal(await digestFile(volume.at(MODEL)), sum);
+});
+
+scenario('packed data that compresses shows its real cost in du', {}, async (volume) => {
+  await put(volume.at('data/documents/text'), prose(8 * MiB));
+  await volume.demote('data/documents/text');
+  const path = volume.at('data/documents/text');
+  const logical = Number((await must('du', ['-B1', '--apparent-size', path])).split('\t')[0]);
+  const stored = Number((await must('du', ['-B1', path])).split('\t')[0]);
+  assert.equal(logical, 8 * MiB);
+  assert.ok(stored < 6 * MiB, `du says ${String(stored)}`);
+  const row = await volume.where('data/documents/text');
+  assert.ok(Math.abs(row.storedBytes - stored) <= 4096);
+  const { savings } = await volume.status();
+  assert.ok(savings.compressionBytes > 2 * MiB);
+});
+
+scenario('a slightly different copy costs only its difference', {}, async (volume) => {
+  const data = noise(16 * MiB);
+  const other = Buffer.concat([data.subarray(0, 7 * MiB), noise(1000, 2), data.subarray(7 * MiB)]);
+  await put(volume.at('models/base/one.bin'), data);
+  await volume.demote('models/base/one.bin');
+  const before = await volume.tierBytes('hdd');
+  const sum = await put(volume.at('models/base/two.bin'), other);
+  await volume.demote('models/base/two.bin');
+  const added = (await volume.tierBytes('hdd')) - before;
+  assert.ok(added < 2 * MiB, `the second copy took ${String(added)} bytes`);
+  const { savings } = await volume.status();
+  assert.ok(savings.dedupBytes > 14 * MiB);
+  assert.equal(savings.logicalBytes, data.length + other.length);
+  assert.ok((await volume.where('models/base/two.bin')).sharedBytes > 14 * MiB);
+  assert.equal(await digestFile(volume.at('models/base/two.bin')), sum);
+});
+
+scenario('removing one of two copies keeps the other; gc gives space back', {}, async (volume) => {
+  const sum = await put(volume.at('one'), noise(8 * MiB));
+  await put(volume.at('two'), noise(8 * MiB));
+  await put(volume.at('three'), noise(8 * MiB, 3));
+  for (const name of ['one', 'two', 'three']) await volume.demote(name);
+  await must('rm', [volume.at('one'), volume.at('three')]);
+  await volume.must('gc', volume.mountpoint);
+  assert.ok((await volume.tierBytes('hdd')) < 11 * MiB);
+  assert.equal(await digestFile(volume.at('two')), sum);
+});
+
+scenario('a promoted file is plain on the fast tier again', {}, async (volume) => {
+  const sum = await put(volume.at(MODEL), noise(6 * MiB));
+  await volume.demote(MODEL);
+  await volume.promote(MODEL);
+  const row = await volume.where(MODEL);
+  assert.equal(row.tier, 'nvme');
+  assert.equal(row.form, 'plain');
+  assert.equal(await digestFile(volume.at(MODEL)), sum);
+});
+
+scenario('moving leaves times, owner and mode alone', {}, async (volume) => {
+  await put(volume.at('file'), noise(MiB));
+  await must('chmod', ['640', volume.at('file')]);
+  await must('chown', ['1234:2345', volume.at('file')]);
+  await must('touch', ['-d', '2020-02-02 02:02:02.123456789', volume.at('file')]);
+  const facts = () => must('stat', ['-c', '%a %u %g %s %x %y %i', volume.at('file')]);
+  const before = await facts();
+  await volume.demote('file');
+  assert.equal(await facts(), before);
+  await volume.promote('file', 'ssd');
+  assert.equal(await facts(), before);
+});
+
+scenario('a write to a packed file keeps all its other bytes', {}, async (volume) => {
+  const data = noise(5 * MiB);
+  await put(volume.at('file'), data);
+  await volume.demote('file');
+  const handle = await open(volume.at('file'), 'r+');
+  await handle.write(Buffer.from('changed'), 0, 7, 2 * MiB);
+  await handle.close();
+  data.write('changed', 2 * MiB);
+  const sum = await put(`${volume.root}/expected`, data);
+  assert.equal(await digestFile(volume.at('file')), sum);
+  await volume.waitUntil('file', { form: 'plain' });
+  await volume.remount();
+  assert.equal(await digestFile(volume.at('file')), sum);
+});
+
+scenario('appending to and cutting a packed file works', {}, async (volume) => {
+  const data = noise(3 * MiB);
+  await put(volume.at('longer'), data);
+  await put(volume.at('shorter'), data);
+  await put(volume.at('replaced'), data);
+  for (const name of ['longer', 'shorter', 'replaced']) await volume.demote(name);
+  await writeFile(volume.at('longer'), 'end', { flag: 'a' });
+  await must('truncate', ['-s', String(MiB + 1), volume.at('shorter')]);
+  await writeFile(volume.at('replaced'), 'new');
+  const expected = `${volume.root}/expected`;
+  await put(expected, Buffer.concat([data, Buffer.from('end')]));
+  await must('cmp', [expected, volume.at('longer')]);
+  await put(expected, data.subarray(0, MiB + 1));
+  await must('cmp', [expected, volume.at('shorter')]);
+  await put(expected, Buffer.from('new'));
+  await must('cmp', [expected, volume.at('replaced')]);
+});
+
+scenario('a directory moves with everything below it', {}, async (volume) => {
+  for (let index = 0; index < 20; index++) {
+    await put(volume.at('models/base/m', `part-${String(index)}`), noise(300_000, index));
+  }
+  await volume.demote('models/base/m');
+  for (let index = 0; index < 20; index++) {
+    assert.equal((await volume.where(`models/base/m/part-${String(index)}`)).form, 'packed');
+  }
+});
+
+scenario('migration stops while paused and goes on when resumed', {}, async (volume) => {
+  await put(volume.at('file'), noise(2 * MiB));
+  await volume.must('migration', 'pause');
+  assert.equal((await volume.status()).migration.state, 'paused');
+  await volume.must('demote', volume.at('file'), '--to', 'hdd');
+  assert.equal((await volume.where('file')).form, 'plain');
+  await volume.must('migration', 'resume');
+  await volume.waitUntil('file', { form: 'packed' });
+});
+
+scenario('a move to a tier that is not there says which tiers are', {}, async (volume) => {
+  await put(volume.at('file'), noise(1000));
+  const result = await volume.run('demote', volume.at('file'), '--to', 'tape');
+  assert.ok(result.code === 1 || result.code === 2);
+  assert.match(result.stderr, /tape/);
+  assert.match(result.stderr, /nvme.*ssd.*hdd/s);
+});

@@ -1,0 +1,121 @@
+/** Programs that hold a file open or mapped while it moves, is removed or replaced see their bytes. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { open, unlink } from 'node:fs/promises';
+import { scenario } from './harness.js';
+import { digestFile, MiB, noise, put } from './content.js';
+import { must, sleep } from './process.js';
+
+const NAME = 'models/base/m.bin';
+
+/** Maps a file for as long as it lives; each line on standard input makes it hash the mapping again. */
+const MAPPER = `
+import hashlib, mmap, sys
+with open(sys.argv[1], 'rb') as file:
+    view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    print('ready', flush=True)
+    for line in sys.stdin:
+        print(hashlib.sha256(view).hexdigest(), flush=True)
+`;
+
+function startMapper(path: string) {
+  const child = spawn('python3', ['-c', MAPPER, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    ready: () => lines.next(),
+    digest: async () => {
+      child.stdin.write('\n');
+      return (await lines.next()).value as string;
+    },
+    end: async () => {
+      child.stdin.end();
+      await new Promise((resolve) => child.on('exit', resolve));
+    },
+  };
+}
+
+scenario('a handle and a mapping stay right while the file is packed', {}, async (volume) => {
+  const data = noise(8 * MiB);
+  const sum = await put(volume.at(NAME), data);
+  const handle = await open(volume.at(NAME), 'r');
+  const mapper = startMapper(volume.at(NAME));
+  await mapper.ready();
+  const moved = volume.demote(NAME);
+  for (let round = 0; round < 5; round++) {
+    assert.equal(await mapper.digest(), sum);
+    const { buffer } = await handle.read(Buffer.alloc(MiB), 0, MiB, round * MiB);
+    assert.ok(buffer.equals(data.subarray(round * MiB, (round + 1) * MiB)));
+    await sleep(200);
+  }
+  await mapper.end();
+  await handle.close();
+  await moved;
+  assert.equal((await volume.where(NAME)).form, 'packed');
+  assert.equal(await digestFile(volume.at(NAME)), sum);
+});
+
+scenario('the same while a packed file is promoted under its readers', {}, async (volume) => {
+  const data = noise(8 * MiB);
+  const sum = await put(volume.at(NAME), data);
+  await volume.demote(NAME);
+  const mapper = startMapper(volume.at(NAME));
+  await mapper.ready();
+  assert.equal(await mapper.digest(), sum);
+  const moved = volume.promote(NAME);
+  await sleep(500);
+  assert.equal(await mapper.digest(), sum);
+  const second = await open(volume.at(NAME), 'r');
+  assert.ok((await second.readFile()).equals(data));
+  await second.close();
+  await mapper.end();
+  await moved;
+  assert.equal((await volume.where(NAME)).form, 'plain');
+  assert.equal(await digestFile(volume.at(NAME)), sum);
+});
+
+for (const form of ['plain', 'packed']) {
+  scenario(`an unlinked ${form} file lives as long as it is open`, {}, async (volume) => {
+    const data = noise(4 * MiB);
+    await put(volume.at(NAME), data);
+    if (form === 'packed') await volume.demote(NAME);
+    const handle = await open(volume.at(NAME), 'r');
+    await unlink(volume.at(NAME));
+    await volume.must('gc', volume.mountpoint);
+    assert.ok((await handle.readFile()).equals(data));
+    assert.equal((await handle.stat()).nlink, 0);
+    await handle.close();
+    assert.equal(await must('ls', [volume.at('models/base')]), '');
+  });
+}
+
+scenario('an unlinked file can still be written and read back', {}, async (volume) => {
+  const handle = await open(volume.at('scratch'), 'w+');
+  await unlink(volume.at('scratch'));
+  await handle.write(noise(MiB), 0, MiB, 0);
+  const { buffer } = await handle.read(Buffer.alloc(MiB), 0, MiB, 0);
+  assert.ok(buffer.equals(noise(MiB)));
+  await handle.close();
+});
+
+scenario('a writer that keeps the file open keeps it from being moved', {}, async (volume) => {
+  const path = 'w.bin';
+  const handle = await open(volume.at(path), 'w');
+  await handle.write(noise(2 * MiB), 0, 2 * MiB, 0);
+  await volume.must('demote', volume.at(path), '--to', 'hdd');
+  await sleep(1500);
+  await handle.write(Buffer.from('late'), 0, 4, 0);
+  await handle.close();
+  const expected = noise(2 * MiB);
+  expected.write('late', 0);
+  await volume.demote(path);
+  const sum = await put(`${volume.root}/expected`, expected);
+  assert.equal(await digestFile(volume.at(path)), sum);
+});
+
+scenario('many readers of a packed file at once all get its bytes', {}, async (volume) => {
+  const sum = await put(volume.at(NAME), noise(16 * MiB));
+  await volume.demote(NAME);
+  const readers = Array.from({ length: 8 }, () => digestFile(volume.at(NAME)));
+  for (const actual of await Promise.all(readers)) assert.equal(actual, sum);
+});
