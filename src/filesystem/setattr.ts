@@ -75,6 +75,8 @@ function applyTimes(ctx: Context, inode: Inode, request: SetattrRequest): void {
   if (mtime === null) return;
   inode.mtimeSec = mtime.sec;
   inode.mtimeNsec = mtime.nsec;
+  // A copy that is being made carries the time from before.
+  ctx.files.noteChange(inode.ino);
   stampBacking(ctx, inode, mtime);
 }
 
