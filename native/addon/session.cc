@@ -62,6 +62,10 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info)
     Napi::TypeError::New(info.Env(), "Argument 2 must have onRequest").ThrowAsJavaScriptException();
     return;
   }
+  if (fcntl(fd, F_GETFD) < 0) {
+    ThrowIfError(info.Env(), Status::FromErrno("createSession"));
+    return;
+  }
   const auto callbacks = info[1].As<Napi::Object>();
   callbacks_ = Napi::Persistent(callbacks);
   on_request_ = Napi::Persistent(callbacks.Get("onRequest").As<Napi::Function>());
