@@ -216,16 +216,3 @@ describe('end of a session', () => {
     rmSync(root, { recursive: true });
   });
 });
-
-describe('mount', () => {
-  test('a missing mount point is named in the error', () => {
-    assert.throws(() => native.mount('x', '/nonexistent/here', 'coral-test', 0, ''), {
-      code: 'ENOENT',
-      path: '/nonexistent/here',
-    });
-  });
-
-  test('unmounting what is not mounted is an error', () => {
-    assert.throws(() => native.unmount('/nonexistent/here', false), { code: 'ENOENT' });
-  });
-});

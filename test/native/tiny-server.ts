@@ -44,6 +44,8 @@ const INIT2_PASSTHROUGH = 1 << 5;
 interface OpenFile {
   fd: number;
   backingId: number;
+  /** The kernel sends RELEASE late: a file can be opened again before. */
+  handles: number;
 }
 
 export interface TinyServer {
@@ -154,17 +156,24 @@ export function serveTiny(fd: number, backing: string, names: readonly string[])
 
   function openFile(ino: number): number {
     const name = nameOf(ino);
-    const file: OpenFile = { fd: native.openSync(join(backing, name), O_RDWR, 0), backingId: 0 };
-    open.set(ino, file);
+    const file = open.get(ino) ?? openBacking(ino, name);
+    file.handles++;
     reply.fill(0, 0, 16);
-    if (name.startsWith('plain-')) session.servePlain(ino, file.fd);
     if (name.startsWith('script-')) reply.writeUInt32LE(FOPEN_DIRECT_IO, 8);
     if (name.startsWith('passthrough-')) {
-      file.backingId = session.backingOpen(file.fd);
       reply.writeUInt32LE(FOPEN_PASSTHROUGH, 8);
       reply.writeInt32LE(file.backingId, 12);
     }
     return 16;
+  }
+
+  function openBacking(ino: number, name: string): OpenFile {
+    const fd = native.openSync(join(backing, name), O_RDWR, 0);
+    const file: OpenFile = { fd, backingId: 0, handles: 0 };
+    if (name.startsWith('plain-')) session.servePlain(ino, fd);
+    if (name.startsWith('passthrough-')) file.backingId = session.backingOpen(fd);
+    open.set(ino, file);
+    return file;
   }
 
   function data(ino: number, opcode: number): number {
@@ -185,7 +194,7 @@ export function serveTiny(fd: number, backing: string, names: readonly string[])
 
   function release(ino: number): number {
     const file = open.get(ino);
-    if (file === undefined) return 0;
+    if (file === undefined || --file.handles > 0) return 0;
     open.delete(ino);
     session.unserve(ino);
     if (file.backingId > 0) session.backingClose(file.backingId);
