@@ -100,6 +100,7 @@ Napi::Value RunAsync(Napi::Env env, WorkerPool& pool, std::function<Status()> wo
   queue->Hold(env);
   pool.Submit([queue, deferred, work = std::move(work), finish = std::move(finish)]() mutable {
     Status status = work();
+    work = nullptr;  // What it held open is closed by the time the promise is settled.
     queue->Post([queue, deferred, status = std::move(status),
                  finish = std::move(finish)](Napi::Env task_env) {
       Napi::HandleScope scope(task_env);

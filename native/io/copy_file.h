@@ -1,0 +1,21 @@
+// Copies and hashes whole plain files, in order, at the pace of the background rate.
+#pragma once
+
+#include "io/copy_control.h"
+#include "io/copy_digest.h"
+#include "io/status.h"
+
+namespace coral {
+
+struct CopyResult {
+  uint64_t bytes = 0;
+  FileDigest::Value digest = {};
+};
+
+// Makes `out` equal to `in`, holes kept, then fdatasync. What `out` held before is gone.
+Status CopyFile(int in, int out, CopyControl& control, CopyResult* result);
+
+// Hashes `fd` as it is on the medium: its clean pages are dropped first.
+Status DigestFile(int fd, CopyControl& control, CopyResult* result);
+
+}  // namespace coral

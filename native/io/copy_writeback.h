@@ -1,0 +1,25 @@
+// Keeps the dirty pages of a file that is written in order few, so that a background copy neither
+// fills the page cache nor ends in one long sync.
+#pragma once
+
+#include <cstdint>
+
+#include "io/status.h"
+
+namespace coral {
+
+class Writeback {
+ public:
+  explicit Writeback(int fd) : fd_(fd) {}
+  // Everything before `end` was written. Reports failed writeback: sync_file_range takes the error
+  // away from a later fdatasync.
+  Status Advance(uint64_t end);
+  // fdatasync, then lets the pages go.
+  Status Finish();
+
+ private:
+  int fd_;
+  uint64_t started_ = 0;
+};
+
+}  // namespace coral
