@@ -260,6 +260,11 @@ export interface NativeAddon {
   /** Cuts a torn tail off and seals: the crash recovery of an open pack. @returns the final length. */
   repairPack(path: string, validLength: number): Promise<number>;
   openPlan(plan: PackedPlan): PlanHandle;
+  /**
+   * Bytes of the packed file, fewer at its end; at most 64 MiB. For looking into a file, not for serving
+   * it. @throws EIO with the pack's `path` where a chunk is damaged.
+   */
+  readPlan(plan: PlanHandle, offset: number, length: number): Promise<Buffer>;
   /** Decodes the whole file, dropping the packs' pages first so that the medium is read. */
   checkPlan(plan: PlanHandle, control?: CopyControl): Promise<PlanCheck>;
   /** Decodes the file into `fd` from offset 0, then fdatasync. Zero runs become holes. */

@@ -1,0 +1,205 @@
+// PlanHandle for JavaScript, and the jobs that take one.
+#include "addon/addon.h"
+#include "addon/content.h"
+#include "content/plan.h"
+#include "content/plan_jobs.h"
+#include "io/copy_rate.h"
+
+namespace coral::addon {
+
+struct PlanHolder {
+  std::shared_ptr<Plan> plan;  // Null once closed.
+};
+template <>
+struct HandleTag<PlanHolder> {
+  static constexpr napi_type_tag value = {0x636f72616c2d706c, 0x616e2d68616e646c};
+};
+
+namespace {
+
+constexpr uint64_t kMaxReadLength = 64 << 20;
+
+std::shared_ptr<Plan> PlanOf(Napi::Value value) {
+  const auto holder = HeldBy<PlanHolder>(value);
+  return holder == nullptr ? nullptr : holder->plan;
+}
+
+// The control that was passed, or one of the job's own.
+std::shared_ptr<CopyControl> ControlOf(Napi::Value value) {
+  auto control = HeldBy<CopyControl>(value);
+  return control != nullptr ? control : std::make_shared<CopyControl>();
+}
+
+bool ReadPaths(Napi::Value value, std::vector<std::string>* paths) {
+  if (!value.IsArray()) return false;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Napi::Value path = array[i];
+    if (!path.IsString()) return false;
+    paths->push_back(path.As<Napi::String>().Utf8Value());
+  }
+  return true;
+}
+
+bool ReadDescription(Napi::Value value, PlanDescription* description) {
+  if (!value.IsObject()) return false;
+  const auto object = value.As<Napi::Object>();
+  const Napi::Value packs = object.Get("packs");
+  if (!IsTypedArray(packs, napi_int32_array)) return false;
+  const auto numbers = packs.As<Napi::Int32Array>();
+  description->packs.assign(numbers.Data(), numbers.Data() + numbers.ElementLength());
+  return ReadInteger(object.Get("size"), &description->size) &&
+         ReadUint32s(object.Get("lengths"), &description->lengths) &&
+         ReadOffsets(object.Get("offsets"), &description->offsets) &&
+         ReadUint32s(object.Get("stored"), &description->stored) &&
+         ReadPaths(object.Get("packPaths"), &description->pack_paths);
+}
+
+Napi::Value OpenPlan(const Napi::CallbackInfo& info) {
+  PlanDescription description;
+  if (!ReadDescription(info[0], &description)) return ThrowInvalid(info.Env(), "open plan");
+  auto holder = std::make_shared<PlanHolder>();
+  const auto status = Plan::Open(std::move(description), &holder->plan);
+  if (ThrowIfError(info.Env(), status)) return info.Env().Undefined();
+  auto object = NewHolder(info.Env(), holder);
+  object.Set("size", Napi::Number::New(info.Env(), static_cast<double>(holder->plan->size())));
+  AddMethod(object, "close", [holder](const Napi::CallbackInfo&) { holder->plan.reset(); });
+  return object;
+}
+
+Napi::Value NewDigest(Napi::Env env, const FileDigest::Value& digest) {
+  return Napi::Buffer<uint8_t>::Copy(env, digest.data(), digest.size());
+}
+
+Napi::Value NewCopyResult(Napi::Env env, const CopyResult& copied) {
+  auto result = Napi::Object::New(env);
+  result.Set("bytes", Napi::Number::New(env, static_cast<double>(copied.bytes)));
+  result.Set("digest", NewDigest(env, copied.digest));
+  return result;
+}
+
+using CopyWork = std::function<Status(CopyControl&, CopyResult*)>;
+
+Napi::Value RunCopy(Napi::Env env, Napi::Value control_value, CopyWork work) {
+  auto result = std::make_shared<CopyResult>();
+  return RunAsync(
+      env, CopyPool(),
+      [work = std::move(work), control = ControlOf(control_value), result] {
+        return work(*control, result.get());
+      },
+      [result](Napi::Env finish_env) { return NewCopyResult(finish_env, *result); });
+}
+
+Napi::Value Check(const Napi::CallbackInfo& info) {
+  auto plan = PlanOf(info[0]);
+  if (plan == nullptr) return Rejected(info.Env(), Status::Error(EBADF, "check plan"));
+  auto check = std::make_shared<PlanCheck>();
+  return RunAsync(
+      info.Env(), CopyPool(),
+      [plan, check, control = ControlOf(info[1])] {
+        return CheckPlan(*plan, *control, check.get());
+      },
+      [check](Napi::Env env) -> Napi::Value {
+        auto result = Napi::Object::New(env);
+        result.Set("digest", NewDigest(env, check->digest));
+        result.Set("bad", NewUint32Array(env, check->bad));
+        return result;
+      });
+}
+
+Napi::Value HydratePlan(const Napi::CallbackInfo& info) {
+  auto plan = PlanOf(info[0]);
+  if (plan == nullptr) return Rejected(info.Env(), Status::Error(EBADF, "hydrate"));
+  auto fd = std::make_shared<UniqueFd>();
+  const auto status = DuplicateFd(info[1], fd.get());
+  if (!status.ok()) return Rejected(info.Env(), status);
+  return RunCopy(info.Env(), info[2], [plan, fd](CopyControl& control, CopyResult* result) {
+    return Hydrate(*plan, fd->get(), control, result);
+  });
+}
+
+Napi::Value CopyWhole(const Napi::CallbackInfo& info) {
+  auto in = std::make_shared<UniqueFd>();
+  auto out = std::make_shared<UniqueFd>();
+  auto status = DuplicateFd(info[0], in.get());
+  if (status.ok()) status = DuplicateFd(info[1], out.get());
+  if (!status.ok()) return Rejected(info.Env(), status);
+  return RunCopy(info.Env(), info[2], [in, out](CopyControl& control, CopyResult* result) {
+    return CopyFile(in->get(), out->get(), control, result);
+  });
+}
+
+Napi::Value DigestWhole(const Napi::CallbackInfo& info) {
+  auto fd = std::make_shared<UniqueFd>();
+  const auto status = DuplicateFd(info[0], fd.get());
+  if (!status.ok()) return Rejected(info.Env(), status);
+  return RunCopy(info.Env(), info[1], [fd](CopyControl& control, CopyResult* result) {
+    return DigestFile(fd->get(), control, result);
+  });
+}
+
+Napi::Value NewBytes(Napi::Env env, const ReadResult& data) {
+  size_t length = 0;
+  for (const auto& span : data.spans) length += span.iov_len;
+  auto buffer = Napi::Buffer<uint8_t>::New(env, length);
+  auto* to = buffer.Data();
+  for (const auto& span : data.spans) {
+    to = std::copy_n(static_cast<const uint8_t*>(span.iov_base), span.iov_len, to);
+  }
+  return buffer;
+}
+
+Napi::Value ReadPlan(const Napi::CallbackInfo& info) {
+  auto plan = PlanOf(info[0]);
+  if (plan == nullptr) return Rejected(info.Env(), Status::Error(EBADF, "read plan"));
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  if (!ReadInteger(info[1], &offset) || !ReadInteger(info[2], &length) || length > kMaxReadLength) {
+    return Rejected(info.Env(), Status::Error(EINVAL, "read plan"));
+  }
+  auto data = std::make_shared<ReadResult>();
+  return RunAsync(
+      info.Env(), WorkerPool::Foreground(),
+      [plan, offset, length, data] {
+        Damage damage;
+        return plan->Read(offset, static_cast<uint32_t>(length), data.get(), &damage);
+      },
+      [data](Napi::Env env) { return NewBytes(env, *data); });
+}
+
+Napi::Value CreateCopyControl(const Napi::CallbackInfo& info) {
+  auto control = std::make_shared<CopyControl>();
+  auto object = NewHolder(info.Env(), control);
+  AddMethod(object, "cancel", [control](const Napi::CallbackInfo&) { control->Cancel(); });
+  AddGetter(object, "done", [control](const Napi::CallbackInfo& call) -> Napi::Value {
+    return Napi::Number::New(call.Env(), static_cast<double>(control->done()));
+  });
+  return object;
+}
+
+Napi::Value SetRate(const Napi::CallbackInfo& info) {
+  const auto rate = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  if (!(rate >= 0)) return ThrowInvalid(info.Env(), "background rate");
+  SetBackgroundRate(rate);
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle) { return PlanOf(plan_handle); }
+
+void RegisterPlans(Napi::Env, Napi::Object exports) {
+  AddMethod(exports, "openPlan", OpenPlan);
+  AddMethod(exports, "checkPlan", Check);
+  AddMethod(exports, "hydrate", HydratePlan);
+  AddMethod(exports, "readPlan", ReadPlan);
+}
+
+void RegisterCopies(Napi::Env, Napi::Object exports) {
+  AddMethod(exports, "copyFile", CopyWhole);
+  AddMethod(exports, "digestFile", DigestWhole);
+  AddMethod(exports, "createCopyControl", CreateCopyControl);
+  AddMethod(exports, "setBackgroundRate", SetRate);
+}
+
+}  // namespace coral::addon

@@ -1,0 +1,146 @@
+// ChunkReader and ChunkBatch for JavaScript: one batch is always in the making while another is
+// used.
+#include <optional>
+
+#include "addon/content.h"
+#include "io/copy_rate.h"
+
+namespace coral::addon {
+
+namespace {
+
+struct Step {
+  Status status;
+  std::shared_ptr<const ChunkBatch> batch;  // Null at the end.
+};
+
+Napi::Value NewBatch(Napi::Env env, const std::shared_ptr<const ChunkBatch>& batch) {
+  auto handle = std::make_shared<BatchHandle>(batch);
+  auto object = NewHolder(env, handle);
+  object.Set("count", Napi::Number::New(env, static_cast<double>(batch->count())));
+  const auto* hashes = reinterpret_cast<const uint8_t*>(batch->hashes.data());
+  object.Set("hashes", Napi::Buffer<uint8_t>::Copy(env, hashes, batch->count() * sizeof(Hash)));
+  object.Set("lengths", NewUint32Array(env, batch->lengths));
+  auto zero = Napi::Uint8Array::New(env, batch->count());
+  std::copy(batch->zero.begin(), batch->zero.end(), zero.Data());
+  object.Set("zero", zero);
+  AddMethod(object, "release", [handle](const Napi::CallbackInfo&) { handle->batch.reset(); });
+  return object;
+}
+
+// Everything here happens on the JavaScript thread; only ChunkReader::Next is elsewhere.
+class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
+ public:
+  ReadAhead(Napi::Env env, std::shared_ptr<ChunkReader> reader)
+      : reader_(std::move(reader)), queue_(TaskQueue::For(env)) {}
+
+  Napi::Value Next(Napi::Env env) {
+    if (waiting_) return Rejected(env, Status::Error(EBUSY, "next"));
+    if (closed_) return Rejected(env, Status::Error(ECANCELED, "next"));
+    auto deferred = Napi::Promise::Deferred::New(env);
+    if (ready_) {
+      const auto step = *std::move(ready_);
+      ready_.reset();
+      Deliver(env, deferred, step);
+    } else {
+      queue_->Hold(env);
+      waiting_ = deferred;
+      if (!running_) Start();
+    }
+    return deferred.Promise();
+  }
+
+  void Close() {
+    if (closed_) return;
+    closed_ = true;
+    ready_.reset();
+    reader_->Cancel();
+    if (!running_) reader_->Release();
+  }
+
+ private:
+  void Start() {
+    running_ = true;
+    CopyPool().Submit([self = shared_from_this()] {
+      Step step;
+      step.status = self->reader_->Next(&step.batch);
+      auto* queue = self->queue_.get();
+      queue->Post([self, step = std::move(step)](Napi::Env env) { self->Finished(env, step); });
+    });
+  }
+
+  void Finished(Napi::Env env, const Step& step) {
+    running_ = false;
+    if (closed_) reader_->Release();
+    if (!waiting_) {
+      if (!closed_) ready_ = step;
+      return;
+    }
+    Napi::HandleScope scope(env);
+    const auto deferred = *waiting_;
+    waiting_.reset();
+    Deliver(env, deferred, step);
+    queue_->Release(env);
+  }
+
+  void Deliver(Napi::Env env, const Napi::Promise::Deferred& deferred, const Step& step) {
+    if (!step.status.ok()) {
+      deferred.Reject(ToError(env, step.status).Value());
+    } else if (step.batch == nullptr) {
+      deferred.Resolve(env.Null());
+    } else {
+      if (!closed_) Start();
+      deferred.Resolve(NewBatch(env, step.batch));
+    }
+  }
+
+  const std::shared_ptr<ChunkReader> reader_;
+  const std::shared_ptr<TaskQueue> queue_;
+  std::optional<Napi::Promise::Deferred> waiting_;
+  std::optional<Step> ready_;
+  bool running_ = false;
+  bool closed_ = false;
+};
+
+Napi::Value DigestOf(Napi::Env env, const ChunkReader& reader) {
+  FileDigest::Value digest;
+  if (!reader.Digest(&digest)) {
+    ThrowIfError(env, Status::Error(EAGAIN, "digest"));
+    return env.Undefined();
+  }
+  return Napi::Buffer<uint8_t>::Copy(env, digest.data(), digest.size());
+}
+
+Napi::Value CreateChunkReader(const Napi::CallbackInfo& info) {
+  uint64_t numbers[4];
+  for (size_t i = 0; i < 4; i++) {
+    if (!ReadInteger(info[i + 1], &numbers[i])) return ThrowInvalid(info.Env(), "chunk reader");
+  }
+  const auto [min, average, max, batch_bytes] = numbers;
+  const ChunkLimits limits{static_cast<uint32_t>(std::min<uint64_t>(min, UINT32_MAX)),
+                           static_cast<uint32_t>(std::min<uint64_t>(average, UINT32_MAX)),
+                           static_cast<uint32_t>(std::min<uint64_t>(max, UINT32_MAX))};
+  if (!AreValid(limits)) return ThrowInvalid(info.Env(), "chunk reader");
+  UniqueFd fd;
+  if (ThrowIfError(info.Env(), DuplicateFd(info[0], &fd))) return info.Env().Undefined();
+  auto reader = std::make_shared<ChunkReader>(std::move(fd), limits, batch_bytes);
+  auto ahead = std::make_shared<ReadAhead>(info.Env(), reader);
+  auto object = Napi::Object::New(info.Env());
+  AddMethod(object, "next",
+            [ahead](const Napi::CallbackInfo& call) { return ahead->Next(call.Env()); });
+  AddMethod(object, "digest",
+            [reader](const Napi::CallbackInfo& call) { return DigestOf(call.Env(), *reader); });
+  AddMethod(object, "close", [ahead](const Napi::CallbackInfo&) { ahead->Close(); });
+  AddGetter(object, "bytesRead", [reader](const Napi::CallbackInfo& call) -> Napi::Value {
+    return Napi::Number::New(call.Env(), static_cast<double>(reader->bytes_read()));
+  });
+  return object;
+}
+
+}  // namespace
+
+void RegisterChunkReader(Napi::Env, Napi::Object exports) {
+  AddMethod(exports, "createChunkReader", CreateChunkReader);
+}
+
+}  // namespace coral::addon

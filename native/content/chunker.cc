@@ -1,0 +1,108 @@
+#include "content/chunker.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "content/limits.h"
+
+namespace coral {
+
+namespace {
+
+// Bits that the condition has more before, and fewer after, the average length.
+constexpr int kNormalization = 2;
+// Bytes that the gear hash depends on: older ones are shifted out.
+constexpr size_t kWindow = 64;
+static_assert(kMinChunk >= kWindow);
+
+using GearTable = std::array<uint64_t, 256>;
+
+// splitmix64 from a fixed seed. Zero bytes count 0, so that 64 zeros give hash 0, which always is a
+// cut: a run of zeros then starts a chunk of its own soon after it begins.
+constexpr GearTable MakeGearTable() {
+  GearTable table = {};
+  uint64_t state = 0x436F72616C526565;
+  for (size_t i = 1; i < table.size(); i++) {
+    state += 0x9E3779B97F4A7C15;
+    uint64_t mixed = state;
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+    table[i] = mixed ^ (mixed >> 31);
+  }
+  return table;
+}
+
+constexpr GearTable kGear = MakeGearTable();
+
+// The top bits: they depend on all of the last 64 bytes.
+uint64_t MaskOf(uint32_t average, int extra) {
+  const int bits = std::clamp(static_cast<int>(std::bit_width(average)) - 1 + extra, 1, 48);
+  return ~uint64_t{0} << (64 - bits);
+}
+
+// First position in (from, to] after which `hash` meets `mask`, or 0. Updates `hash` to there.
+size_t FindCut(const uint8_t* data, size_t from, size_t to, uint64_t mask, uint64_t& hash) {
+  uint64_t h = hash;
+  size_t i = from;
+  // Four bytes in a step keep the loop's own cost out of the chain of additions.
+  for (; i + 4 <= to; i += 4) {
+    h = (h << 1) + kGear[data[i]];
+    if ((h & mask) == 0) return i + 1;
+    h = (h << 1) + kGear[data[i + 1]];
+    if ((h & mask) == 0) return i + 2;
+    h = (h << 1) + kGear[data[i + 2]];
+    if ((h & mask) == 0) return i + 3;
+    h = (h << 1) + kGear[data[i + 3]];
+    if ((h & mask) == 0) return i + 4;
+  }
+  for (; i < to; i++) {
+    h = (h << 1) + kGear[data[i]];
+    if ((h & mask) == 0) return i + 1;
+  }
+  hash = h;
+  return 0;
+}
+
+size_t LeadingZeros(const uint8_t* data, size_t size) {
+  size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    uint64_t word;
+    memcpy(&word, data + i, sizeof word);
+    if (word != 0) break;
+  }
+  while (i < size && data[i] == 0) i++;
+  return i;
+}
+
+size_t DataCut(const uint8_t* data, size_t size, const ChunkLimits& limits) {
+  const size_t end = std::min<size_t>(size, limits.max);
+  if (end <= limits.min) return end;
+  const size_t middle = std::min<size_t>(end, limits.average);
+  // The hash sees the 64 bytes before the first possible cut, so that a cut depends on content
+  // alone.
+  size_t i = limits.min - kWindow;
+  uint64_t hash = 0;
+  for (; i < limits.min; i++) hash = (hash << 1) + kGear[data[i]];
+  const auto strict = MaskOf(limits.average, kNormalization);
+  if (const auto cut = FindCut(data, i, middle, strict, hash)) return cut;
+  const auto loose = MaskOf(limits.average, -kNormalization);
+  if (const auto cut = FindCut(data, middle, end, loose, hash)) return cut;
+  return end;
+}
+
+}  // namespace
+
+bool AreValid(const ChunkLimits& limits) {
+  return limits.min >= kMinChunk && limits.min <= limits.average && limits.average <= limits.max &&
+         limits.max <= kMaxChunk;
+}
+
+Cut FirstCut(const uint8_t* data, size_t size, const ChunkLimits& limits) {
+  const size_t zeros = LeadingZeros(data, std::min<size_t>(size, limits.max));
+  if (zeros >= limits.min || zeros == size) return {static_cast<uint32_t>(zeros), true};
+  return {static_cast<uint32_t>(DataCut(data, size, limits)), false};
+}
+
+}  // namespace coral

@@ -1,0 +1,252 @@
+#include "content/pack_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "content/parallel.h"
+#include "io/copy_buffer.h"
+#include "io/copy_bytes.h"
+#include "io/copy_rate.h"
+
+namespace coral {
+
+// One record on its way to the file: the header is encoded when its offset is known.
+struct PackWriter::Pending {
+  RecordHeader header;
+  const uint8_t* payload = nullptr;
+  std::shared_ptr<const void> owner;
+  RecordHeaderBytes bytes = {};
+};
+
+namespace {
+
+constexpr unsigned kCompressHelpers = 1;
+// A chunk that shrinks by less than 1/16 is not worth decoding at every read.
+constexpr uint32_t kWorthwhile = 16;
+
+// Compresses into a buffer that is too small for a poor result. Returns 0 where it did not fit.
+size_t Compress(const uint8_t* data, uint32_t length, int level, uint8_t* out, size_t capacity) {
+  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                                  &ZSTD_freeCCtx);
+  const size_t got = ZSTD_compressCCtx(context.get(), out, capacity, data, length, level);
+  return ZSTD_isError(got) != 0 ? 0 : got;
+}
+
+Status SyncDirectoryOf(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const auto directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return Status::FromErrno("open", directory);
+  return fsync(fd.get()) == 0 ? Status::Ok() : Status::FromErrno("fsync", directory);
+}
+
+Status WithPath(const Status& status, const std::string& path) {
+  return status.ok() ? status : Status::Error(status.error(), status.syscall(), path);
+}
+
+iovec Part(const void* data, size_t length) { return {const_cast<void*>(data), length}; }
+
+}  // namespace
+
+Status WriteIndexAndFooter(int fd, const PackIdentity& identity, uint64_t offset,
+                           const std::vector<IndexEntry>& entries) {
+  std::vector<uint8_t> tail(entries.size() * kIndexEntrySize + kPackFooterSize);
+  for (size_t i = 0; i < entries.size(); i++) {
+    EncodeIndexEntry(entries[i], &tail[i * kIndexEntrySize]);
+  }
+  const auto index_length = tail.size() - kPackFooterSize;
+  EncodePackFooter({identity, static_cast<uint32_t>(entries.size()), offset,
+                    Checksum(tail.data(), index_length)},
+                   &tail[index_length]);
+  return WriteAt(fd, {Part(tail.data(), tail.size())}, offset);
+}
+
+Status PackWriter::Create(const std::string& path, const PackIdentity& identity,
+                          std::shared_ptr<PackWriter>* writer) {
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) return Status::FromErrno("open", path);
+  std::vector<uint8_t> start(kFirstRecord);
+  EncodePackHeader(identity, start.data());
+  EncodePackHeader(identity, start.data() + kPackHeaderCopy);
+  auto status = WriteAt(fd.get(), {Part(start.data(), start.size())}, 0);
+  if (!status.ok()) {
+    unlink(path.c_str());
+    return WithPath(status, path);
+  }
+  *writer = std::make_shared<PackWriter>(std::move(fd), path, identity);
+  return Status::Ok();
+}
+
+PackWriter::PackWriter(UniqueFd fd, std::string path, const PackIdentity& identity)
+    : fd_(std::move(fd)), path_(std::move(path)), identity_(identity), seed_(identity.Seed()) {}
+
+Status PackWriter::CheckUsable() const {
+  if (broken_) return Status::Error(EIO, "append", path_);
+  if (sealed_) return Status::Error(EROFS, "append", path_);
+  return Status::Ok();
+}
+
+Status PackWriter::Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
+                          Appended* appended) {
+  auto status = CheckUsable();
+  if (!status.ok()) return status;
+  for (const auto i : indexes) {
+    if (i >= batch.count() || batch.zero[i] != 0) return Status::Error(EINVAL, "append", path_);
+  }
+  std::vector<Pending> records(indexes.size());
+  ParallelFor(WorkerPool::Background(), level > 0 ? kCompressHelpers : 0, records.size(),
+              [&](size_t n) {
+                const auto i = indexes[n];
+                const auto length = batch.lengths[i];
+                auto& record = records[n];
+                record.header = {Codec::kAsIs, length, length, batch.hashes[i]};
+                record.payload = batch.chunk(i);
+                const auto limit = length - (length + kWorthwhile - 1) / kWorthwhile;
+                if (level > 0) {
+                  auto buffer = TakeBuffer(limit);
+                  const auto got = Compress(batch.chunk(i), length, level, buffer.get(), limit);
+                  if (got > 0) {
+                    record.header.codec = Codec::kZstd;
+                    record.header.payload = static_cast<uint32_t>(got);
+                    record.payload = buffer.get();
+                    record.owner = std::move(buffer);
+                  }
+                }
+                record.header.checksum = Checksum(record.payload, record.header.payload);
+              });
+  return Write(records, appended);
+}
+
+// Writes all or nothing.
+Status PackWriter::Write(std::vector<Pending>& records, Appended* appended) {
+  if (records.size() > kMaxRecords - entries_.size()) {
+    return Status::Error(EFBIG, "append", path_);
+  }
+  const uint64_t start = size_;
+  uint64_t end = start;
+  std::vector<iovec> parts;
+  std::vector<IndexEntry> entries;
+  for (auto& record : records) {
+    EncodeRecordHeader(record.header, seed_, end, record.bytes.data());
+    parts.push_back(Part(record.bytes.data(), record.bytes.size()));
+    parts.push_back(Part(record.payload, record.header.payload));
+    entries.push_back({record.header.hash, end, record.header.stored(), record.header.length});
+    end += record.header.stored();
+  }
+  auto status = WriteAt(fd_.get(), std::move(parts), start);
+  if (!status.ok()) {
+    RollBack(start, entries_.size());
+    return WithPath(status, path_);
+  }
+  for (const auto& entry : entries) {
+    appended->offsets.push_back(entry.offset);
+    appended->stored.push_back(entry.stored);
+  }
+  entries_.insert(entries_.end(), entries.begin(), entries.end());
+  size_ = end;
+  return Status::Ok();
+}
+
+void PackWriter::RollBack(uint64_t size, size_t entries) {
+  entries_.resize(entries);
+  size_ = size;
+  // What stays behind the end would be taken for records by a scan; a file that can't be cut is
+  // done.
+  if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) broken_ = true;
+}
+
+Status PackWriter::CopyRecords(const std::string& source_path, const RecordPlaces& records,
+                               Appended* appended) {
+  auto status = CheckUsable();
+  if (!status.ok()) return status;
+  std::shared_ptr<PackFile> source;
+  status = PackFile::Open(source_path, &source);
+  if (!status.ok()) return status;
+  const uint64_t size = size_;
+  const size_t entries = entries_.size();
+  const size_t count = records.offsets.size();
+  for (size_t first = 0; first < count;) {
+    size_t last = first + 1;
+    uint64_t bytes = records.stored[first];
+    while (last < count && records.offsets[last] == records.offsets[first] + bytes &&
+           bytes + records.stored[last] <= kMaxRun) {
+      bytes += records.stored[last++];
+    }
+    status = CopyRun(*source, records, first, last, appended);
+    if (!status.ok()) {
+      RollBack(size, entries);
+      return status;
+    }
+    first = last;
+  }
+  return Status::Ok();
+}
+
+// Copies records that lie side by side.
+Status PackWriter::CopyRun(PackFile& source, const RecordPlaces& records, size_t first, size_t last,
+                           Appended* appended) {
+  const auto start = records.offsets[first];
+  const size_t length = records.offsets[last - 1] + records.stored[last - 1] - start;
+  if (length > kRecordHeaderSize + kMaxRun) {
+    return Status::Error(EBADMSG, "record length", source.path());
+  }
+  auto status = PassBackground(length, &control_);
+  if (!status.ok()) return status;
+  uint64_t seed = 0;
+  status = source.Seed(&seed);
+  if (!status.ok()) return status;
+  const auto buffer = TakeBuffer(length);
+  size_t got = 0;
+  status = ReadAt(source.fd(), buffer.get(), length, start, &got);
+  if (!status.ok()) return WithPath(status, source.path());
+  if (got < length) return Status::Error(EBADMSG, "record beyond the end", source.path());
+  std::vector<Pending> pending(last - first);
+  for (size_t i = first; i < last; i++) {
+    auto& record = pending[i - first];
+    const uint8_t* bytes = buffer.get() + (records.offsets[i] - start);
+    if (records.stored[i] <= kRecordHeaderSize ||
+        !DecodeRecordHeader(bytes, seed, records.offsets[i], &record.header) ||
+        record.header.stored() != records.stored[i] ||
+        !PayloadIsGood(record.header, bytes + kRecordHeaderSize)) {
+      return Status::Error(EBADMSG, "record", source.path());
+    }
+    record.payload = bytes + kRecordHeaderSize;
+  }
+  return Write(pending, appended);
+}
+
+Status PackWriter::Sync() {
+  if (broken_) return Status::Error(EIO, "fdatasync", path_);
+  Status status = Status::Ok();
+  if (fdatasync(fd_.get()) != 0) status = Status::FromErrno("fdatasync", path_);
+  if (status.ok() && !linked_) {
+    status = SyncDirectoryOf(path_);
+    linked_ = status.ok();
+  }
+  broken_ = !status.ok();
+  return status;
+}
+
+Status PackWriter::Seal() {
+  auto status = CheckUsable();
+  if (!status.ok()) return status;
+  // First the records: the footer must not outlive, over a power cut, what it vouches for.
+  status = Sync();
+  if (!status.ok()) return status;
+  status = WriteIndexAndFooter(fd_.get(), identity_, size_, entries_);
+  if (!status.ok()) {
+    // No room for the index leaves a pack that a later attempt can seal.
+    RollBack(size_, entries_.size());
+    return WithPath(status, path_);
+  }
+  status = Sync();
+  if (!status.ok()) return status;
+  size_ += entries_.size() * kIndexEntrySize + kPackFooterSize;
+  sealed_ = true;
+  return Status::Ok();
+}
+
+}  // namespace coral

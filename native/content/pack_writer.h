@@ -1,0 +1,85 @@
+// Appends chunk records to one pack file.
+//
+// A pack is written in order and never changed: records, then, once sealed, index and footer.
+// Whatever fails, the file ends after the last record that a call reported, so what was reported
+// stays readable.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "content/chunk_reader.h"
+#include "content/pack_file.h"
+#include "content/pack_format.h"
+#include "io/status.h"
+#include "io/unique_fd.h"
+
+namespace coral {
+
+struct Appended {
+  std::vector<uint64_t> offsets;
+  std::vector<uint32_t> stored;  // Header included.
+};
+
+// Records that were read from a pack, to be copied to another.
+struct RecordPlaces {
+  std::vector<uint64_t> offsets;
+  std::vector<uint32_t> stored;
+};
+
+// Writes what makes a pack sealed, at `offset`, where its records end. The caller syncs before and
+// after.
+Status WriteIndexAndFooter(int fd, const PackIdentity& identity, uint64_t offset,
+                           const std::vector<IndexEntry>& entries);
+
+class PackWriter {
+ public:
+  // Creates the file; EEXIST where there is one.
+  static Status Create(const std::string& path, const PackIdentity& identity,
+                       std::shared_ptr<PackWriter>* writer);
+
+  PackWriter(UniqueFd fd, std::string path, const PackIdentity& identity);
+
+  // One of the following at a time, on a pool thread.
+  // After an error of Append or CopyRecords nothing was added, and the writer can still be used.
+  // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
+  Status Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
+                Appended* appended);
+  // EBADMSG where a record is damaged.
+  Status CopyRecords(const std::string& source_path, const RecordPlaces& records,
+                     Appended* appended);
+  Status Sync();
+  Status Seal();
+
+  // Any thread.
+  uint64_t size() const { return size_; }
+  // Ends a CopyRecords that the background rate holds up, with ECANCELED.
+  void Cancel() { control_.Cancel(); }
+
+ private:
+  struct Pending;
+
+  Status CheckUsable() const;
+  Status Write(std::vector<Pending>& records, Appended* appended);
+  Status CopyRun(PackFile& source, const RecordPlaces& records, size_t first, size_t last,
+                 Appended* appended);
+  void RollBack(uint64_t size, size_t entries);
+
+  const UniqueFd fd_;
+  const std::string path_;
+  const PackIdentity identity_;
+  const uint64_t seed_;
+  std::atomic<uint64_t> size_ = kFirstRecord;
+  CopyControl control_;
+
+  // Used by one call at a time.
+  std::vector<IndexEntry> entries_;
+  bool broken_ = false;
+  bool sealed_ = false;
+  bool linked_ = false;  // The directory entry is durable.
+};
+
+}  // namespace coral

@@ -1,0 +1,25 @@
+// Jobs that go through a whole packed file in order: check it, or write it out as a plain one.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "content/plan.h"
+#include "io/copy_control.h"
+#include "io/copy_file.h"
+
+namespace coral {
+
+struct PlanCheck {
+  FileDigest::Value digest = {};  // Meaningful only where nothing is bad.
+  std::vector<uint32_t> bad;      // Chunks that can't be had, ascending.
+};
+
+// Decodes everything from the medium; goes on behind bad chunks.
+Status CheckPlan(Plan& plan, CopyControl& control, PlanCheck* check);
+
+// Makes `fd` equal to the file, runs of zeros as holes, then fdatasync. What `fd` held before is
+// gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk is damaged.
+Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result);
+
+}  // namespace coral

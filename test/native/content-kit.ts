@@ -1,0 +1,192 @@
+/** What the tests of the native content half share: seeded data, and files packed and opened as plans. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { native, type ChunkBatch, type PackedPlan, type PackWriter } from '../../src/native.js';
+
+export const VOLUME_ID = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
+export const FIRST_RECORD = 8192;
+export const RECORD_HEADER = 64;
+
+export interface Limits {
+  min: number;
+  average: number;
+  max: number;
+}
+export const SMALL: Limits = { min: 256, average: 1024, max: 4096 };
+export const USUAL: Limits = { min: 16 << 10, average: 64 << 10, max: 256 << 10 };
+
+export type Random = () => number;
+
+/** mulberry32: numbers from 0 to 2^32 - 1. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
+}
+
+/** The seed of this run: `SEED=n` replays one. */
+export function testSeed(context: TestContext): number {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
+  context.diagnostic(`SEED=${seed}`);
+  return seed;
+}
+
+export function noise(length: number, random: Random): Buffer {
+  const data = Buffer.alloc(Math.ceil(length / 4) * 4);
+  for (let i = 0; i < data.length; i += 4) data.writeUInt32LE(random(), i);
+  return data.subarray(0, length);
+}
+
+export function text(length: number, random: Random): Buffer {
+  const words = ['coral', 'reef', 'tier', 'chunk', 'recipe', 'heat', 'pack', 'model'];
+  let line = '';
+  while (line.length < length) line += `${words[random() % words.length]} ${random() % 1000}\n`;
+  return Buffer.from(line).subarray(0, length);
+}
+
+export function temporaryDirectory(context: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'coral-content-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A filesystem of `size` (as mount(8) takes it) in memory. Needs root. */
+export function smallFilesystem(context: TestContext, size: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'coral-small-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory]);
+  context.after(() => {
+    execFileSync('umount', [directory]);
+    rmSync(directory, { recursive: true });
+  });
+  return directory;
+}
+
+export function storeFile(directory: string, name: string, data: Buffer): string {
+  const path = join(directory, name);
+  writeFileSync(path, data);
+  return path;
+}
+
+export async function withFile<T>(path: string, flags: string, use: (fd: number) => Promise<T>) {
+  const fd = openSync(path, flags);
+  try {
+    return await use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface Cutting {
+  batches: ChunkBatch[];
+  hashes: string[];
+  lengths: number[];
+  zero: boolean[];
+  digest: string;
+}
+
+/** Cuts and hashes a file; the batches are kept. */
+export async function cutFile(path: string, limits: Limits, batchBytes = 1 << 20) {
+  const cutting: Cutting = { batches: [], hashes: [], lengths: [], zero: [], digest: '' };
+  await withFile(path, 'r', async (fd) => {
+    const reader = native.createChunkReader(fd, limits.min, limits.average, limits.max, batchBytes);
+    for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
+      cutting.batches.push(batch);
+      for (let i = 0; i < batch.count; i++) {
+        cutting.hashes.push(batch.hashes.subarray(i * 32, i * 32 + 32).toString('hex'));
+        cutting.lengths.push(batch.lengths[i]);
+        cutting.zero.push(batch.zero[i] === 1);
+      }
+    }
+    cutting.digest = reader.digest().toString('hex');
+    reader.close();
+  });
+  return cutting;
+}
+
+/** Appends every chunk that is not zeros; gives the plan that reads the file back from this pack. */
+export async function appendFile(
+  writer: PackWriter,
+  packPath: string,
+  cut: Cutting,
+  level: number,
+) {
+  const rows = { packs: [] as number[], offsets: [] as number[], stored: [] as number[] };
+  for (const batch of cut.batches) {
+    const indexes = [...batch.lengths.keys()].filter((i) => batch.zero[i] === 0);
+    const appended = await writer.append(batch, Uint32Array.from(indexes), level);
+    let next = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const stored = batch.zero[i] === 0;
+      rows.packs.push(stored ? 0 : -1);
+      rows.offsets.push(stored ? appended.offsets[next] : 0);
+      rows.stored.push(stored ? appended.stored[next++] : 0);
+    }
+  }
+  return planOf(packPath, cut.lengths, rows);
+}
+
+function planOf(
+  packPath: string,
+  lengths: number[],
+  rows: { packs: number[]; offsets: number[]; stored: number[] },
+): PackedPlan {
+  return {
+    size: lengths.reduce((sum, length) => sum + length, 0),
+    lengths: Uint32Array.from(lengths),
+    packs: Int32Array.from(rows.packs),
+    offsets: Float64Array.from(rows.offsets),
+    stored: Uint32Array.from(rows.stored),
+    packPaths: [packPath],
+  };
+}
+
+export interface Packed {
+  packPath: string;
+  plan: PackedPlan;
+  cut: Cutting;
+}
+
+export interface Packing {
+  level?: number;
+  limits?: Limits;
+  seal?: boolean;
+  name?: string;
+}
+
+/** Packs `data` into a pack of its own in `directory`. */
+export async function packData(directory: string, data: Buffer, packing: Packing = {}) {
+  const { level = 0, limits = SMALL, seal = false, name = 'data' } = packing;
+  const cut = await cutFile(storeFile(directory, name, data), limits);
+  const packPath = join(directory, `${name}.pack`);
+  const writer = native.createPackWriter(packPath, 7, VOLUME_ID);
+  const plan = await appendFile(writer, packPath, cut, level);
+  await writer.sync();
+  if (seal) await writer.seal();
+  writer.close();
+  for (const batch of cut.batches) batch.release();
+  return { packPath, plan, cut } satisfies Packed;
+}
+
+/** Writes the plan out as a plain file and returns its bytes. */
+export async function hydrated(directory: string, plan: PackedPlan): Promise<Buffer> {
+  const path = join(directory, 'hydrated');
+  const handle = native.openPlan(plan);
+  try {
+    await withFile(path, 'w+', (fd) => native.hydrate(handle, fd));
+    return readFileSync(path);
+  } finally {
+    handle.close();
+  }
+}
+
+/** The same plan over another pack file. */
+export function planOver(plan: PackedPlan, packPath: string): PackedPlan {
+  return { ...plan, packPaths: [packPath] };
+}
