@@ -1,0 +1,25 @@
+/** Sizes that the content store works in, in one place, with what each one trades. */
+
+/** A pack is sealed when it is this long: few files, yet cheap to compact. Bytes. */
+export const PACK_TARGET_BYTES = 256 * 1024 * 1024;
+
+/** Chunks per recipe segment. A segment is settled in one turn of the event loop: some milliseconds. */
+export const SEGMENT_CHUNKS = 1024;
+
+/** Chunks looked up in one turn while a plan is made. */
+export const PLAN_SLICE_CHUNKS = 2000;
+
+/** Memory for plans kept ready, in bytes. */
+export const PLAN_CACHE_BYTES = 64 * 1024 * 1024;
+
+/** Records copied between two syncs when chunks move: bounds what is done twice after a crash. */
+export const MOVE_BATCH_RECORDS = 1024;
+
+/** Work of one call of `reclaim`. */
+export const RECLAIM_SEGMENTS = 4096;
+export const RECLAIM_PACKS = 8;
+
+/** A sealed pack is compacted when less than this share of it is live. */
+export const COMPACT_BELOW = 0.5;
+
+export const HASH_BYTES = 32;

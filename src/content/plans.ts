@@ -1,0 +1,161 @@
+/**
+ * Plans: where the bytes of a packed file lie, for the native half. Looked up in slices; those of inodes are
+ * kept for the next open until a chunk moved or went bad.
+ *
+ * Whoever gets a plan opens it in the same turn of the event loop (right after the `await`): from then on
+ * its packs are held, and reclaim may unlink them.
+ */
+import { LRUCache } from 'lru-cache';
+import type { PackedPlan } from '../native.js';
+import type { ChunkIndex } from './chunk-index.js';
+import { contentError } from './errors.js';
+import { HASH_BYTES, PLAN_CACHE_BYTES, PLAN_SLICE_CHUNKS, SEGMENT_CHUNKS } from './limits.js';
+import type { Packs } from './packs.js';
+import type { ContentParts } from './parts.js';
+import { hashAt, type RecipeHead, type Segment } from './records.js';
+import { giveWay } from './turns.js';
+import type { Recipe } from './types.js';
+
+const BYTES_PER_CHUNK = 20;
+const ATTEMPTS = 5;
+
+export interface Plans {
+  planFor(ino: number): Promise<PackedPlan>;
+  planForRecipe(recipe: Recipe): Promise<PackedPlan>;
+  /** The inode has another recipe now, or none. */
+  drop(ino: number): void;
+}
+
+interface KeptPlan {
+  plan: PackedPlan;
+  recipeId: number;
+  epoch: number;
+}
+
+interface BuiltPlan {
+  plan: PackedPlan;
+  packIds: number[];
+}
+
+export function createPlans(parts: Pick<ContentParts, 'index' | 'packs' | 'recipes'>): Plans {
+  const { index, packs, recipes } = parts;
+  const kept = new LRUCache<number, KeptPlan>({
+    maxSize: PLAN_CACHE_BYTES,
+    sizeCalculation: ({ plan }) => 1 + plan.lengths.length * BYTES_PER_CHUNK,
+  });
+
+  /** A pack goes away only after its chunks moved, so another look finds them. */
+  async function build(count: number, slices: () => Iterable<Segment>): Promise<PackedPlan> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const { plan, packIds } = await buildOnce(parts, count, slices());
+      if (packIds.every((packId) => isThere(packs, packId))) return plan;
+    }
+    throw contentError('EIO', 'the packs of a file went away while its plan was made');
+  }
+
+  function headOf(ino: number): RecipeHead {
+    const head = recipes.head(ino);
+    if (!head) throw contentError('ENOENT', `inode ${ino} has no recipe`);
+    return head;
+  }
+
+  async function planFor(ino: number): Promise<PackedPlan> {
+    const head = headOf(ino);
+    const known = kept.get(ino);
+    if (known?.epoch === index.epoch && known.recipeId === head.recipeId) return known.plan;
+    const epoch = index.epoch;
+    try {
+      const plan = await build(head.chunks, () => segmentsOf(recipes, head));
+      kept.set(ino, { plan, recipeId: head.recipeId, epoch });
+      return plan;
+    } catch (error) {
+      if (headOf(ino).recipeId === head.recipeId) throw error;
+      return planFor(ino);
+    }
+  }
+
+  return {
+    planFor,
+    planForRecipe: (recipe) => build(recipe.lengths.length, () => slicesOf(recipe)),
+    drop: (ino) => void kept.delete(ino),
+  };
+}
+
+function isThere(packs: Packs, packId: number): boolean {
+  const state = packs.get(packId)?.state;
+  return state !== undefined && state !== 'doomed';
+}
+
+/** The segments of a stored recipe, read one by one as they are asked for. */
+export function* segmentsOf(recipes: ContentParts['recipes'], head: RecipeHead): Iterable<Segment> {
+  const count = Math.ceil(head.chunks / SEGMENT_CHUNKS);
+  for (let segment = 0; segment < count; segment++) yield recipes.segment(head.recipeId, segment);
+}
+
+function* slicesOf({ hashes, lengths, zero }: Recipe): Iterable<Segment> {
+  for (let start = 0; start < lengths.length; start += PLAN_SLICE_CHUNKS) {
+    const end = start + PLAN_SLICE_CHUNKS;
+    yield {
+      hashes: hashes.subarray(start * HASH_BYTES, end * HASH_BYTES),
+      lengths: lengths.subarray(start, end),
+      zero: zero.subarray(start, end),
+    };
+  }
+}
+
+async function buildOnce(
+  { index, packs }: { index: ChunkIndex; packs: Packs },
+  count: number,
+  slices: Iterable<Segment>,
+): Promise<BuiltPlan> {
+  const plan = emptyPlan(count);
+  const numbers = new Map<number, number>();
+  let at = 0;
+  for (const slice of slices) {
+    for (let i = 0; i < slice.lengths.length; i++, at++) {
+      plan.lengths[at] = slice.lengths[i];
+      plan.size += slice.lengths[i];
+      if (slice.zero[i]) plan.packs[at] = -1;
+      else fillRow(plan, at, hashAt(slice.hashes, i), index, (packId) => numberOf(packId));
+    }
+    if (at < count) await giveWay();
+  }
+  return { plan, packIds: [...numbers.keys()] };
+
+  function numberOf(packId: number): number {
+    let number = numbers.get(packId);
+    if (number === undefined) {
+      number = plan.packPaths.push(packs.path(packId)) - 1;
+      numbers.set(packId, number);
+    }
+    return number;
+  }
+}
+
+function emptyPlan(count: number): PackedPlan {
+  return {
+    size: 0,
+    lengths: new Uint32Array(count),
+    packs: new Int32Array(count),
+    offsets: new Float64Array(count),
+    stored: new Uint32Array(count),
+    packPaths: [],
+  };
+}
+
+function fillRow(
+  plan: PackedPlan,
+  at: number,
+  hash: Buffer,
+  index: ChunkIndex,
+  numberOf: (packId: number) => number,
+): void {
+  const location = index.get(hash);
+  if (!location || location.length !== plan.lengths[at]) {
+    const why = location ? 'has another length' : 'is not in the index';
+    throw contentError('EIO', `chunk ${at} of the file, ${hash.toString('hex')}, ${why}`);
+  }
+  plan.packs[at] = numberOf(location.packId);
+  plan.offsets[at] = location.offset;
+  plan.stored[at] = location.stored;
+}
