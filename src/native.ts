@@ -108,6 +108,8 @@ export interface PackWriter {
 
 export interface PackScan {
   packId: number;
+  /** 16 bytes from its header: whose pack it is. */
+  volumeId: Buffer;
   sealed: boolean;
   /** Length of the valid prefix in bytes; the rest is a torn tail. */
   validLength: number;

@@ -2,15 +2,16 @@
  * The packs being written: one per tier, shared by all jobs on that tier, which take turns on it. A pack
  * that is full is sealed and the next append begins a new one.
  *
- * A pack whose writing failed is not continued: what was appended since its last sync counts as lost, and
- * whoever wanted it synced gets the error. What the index points to in it stays readable.
+ * A failed append (a full disk) adds nothing, and the pack goes on. A failed sync ends its writing: what was
+ * appended since the last one counts as lost, and whoever wanted it synced gets the error. What the index
+ * points to in such a pack stays readable.
  */
 import { native, type AppendResult, type ChunkBatch, type PackWriter } from '../native.js';
 import type { Store } from '../store/types.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { contentError, errnoOf } from './errors.js';
 import { PACK_TARGET_BYTES } from './limits.js';
-import { packDirectory, type Packs } from './packs.js';
+import type { Packs } from './packs.js';
 import type { ContentLog } from './parts.js';
 import { createLock, type Lock } from './turns.js';
 import type { Use } from './uses.js';
@@ -91,14 +92,33 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     pack.writer.close();
   }
 
-  /** Runs one step on an open pack; whatever fails ends its writing. */
-  async function step<T>(pack: OpenPack, work: (writer: PackWriter) => Promise<T>): Promise<T> {
+  async function appendTo(
+    pack: OpenPack,
+    work: (writer: PackWriter) => Promise<AppendResult>,
+  ): Promise<AppendResult> {
     try {
       return await work(pack.writer);
     } catch (error) {
-      // A damaged source record says nothing about the pack that it was to be copied to.
-      if (errnoOf(error) !== 'EBADMSG') fail(pack, error);
+      if (errnoOf(error) === 'EIO') fail(pack, error);
       throw error;
+    }
+  }
+
+  async function syncPack(pack: OpenPack): Promise<void> {
+    try {
+      await pack.writer.sync();
+    } catch (error) {
+      fail(pack, error);
+      throw error;
+    }
+  }
+
+  /** What was appended is not lost with a seal that fails for want of space: a later one may succeed. */
+  async function trySeal(pack: OpenPack): Promise<void> {
+    try {
+      await sealPack(pack);
+    } catch (error) {
+      log.warn({ pack: pack.packId, tier: pack.tier.name, err: error }, 'a pack was not sealed');
     }
   }
 
@@ -110,9 +130,9 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     return lockOf(tier.id)(async () => {
       const pack = await current(tier);
       use.packs.add(pack.packId);
-      const result = await step(pack, work);
+      const result = await appendTo(pack, work);
       packs.resize(pack.packId, pack.writer.size);
-      if (pack.writer.size >= PACK_TARGET_BYTES) await step(pack, () => sealPack(pack));
+      if (pack.writer.size >= PACK_TARGET_BYTES) await trySeal(pack);
       return { packId: pack.packId, offsets: result.offsets, stored: result.stored };
     });
   }
@@ -121,7 +141,7 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     return lockOf(packs.get(packId)?.tier ?? 0)(async () => {
       if (failures.has(packId)) throw failures.get(packId);
       const pack = open.get(packs.get(packId)?.tier ?? 0);
-      if (pack?.packId === packId) await step(pack, () => work(pack));
+      if (pack?.packId === packId) await work(pack);
     });
   }
 
@@ -131,7 +151,7 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     copy: (tier, source, offsets, stored, use) =>
       write(tier, use, (writer) => writer.copyRecords(source, offsets, stored)),
     async sync(packIds) {
-      for (const packId of [...packIds]) await withOpen(packId, (pack) => pack.writer.sync());
+      for (const packId of [...packIds]) await withOpen(packId, syncPack);
     },
     isWriting: (packId) => open.get(packs.get(packId)?.tier ?? 0)?.packId === packId,
     seal: (packId) => withOpen(packId, sealPack),
@@ -148,7 +168,6 @@ async function createPack(deps: PackWriterDeps, tier: Tier): Promise<OpenPack> {
       await store.commit();
       const writer = native.createPackWriter(tiers.packPath(tier, packId), packId, volumeId);
       packs.resize(packId, writer.size);
-      await native.syncDirectory(packDirectory(tiers, tier));
       return { packId, tier, writer };
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;

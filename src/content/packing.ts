@@ -8,7 +8,7 @@
  *    leaves it there, and reclaim gives its chunks back; a job that is tried again soon finds them.
  */
 import type { ChunkBatch } from '../native.js';
-import type { Tier } from '../tiers/types.js';
+import type { Tier, VolumeConfig } from '../tiers/types.js';
 import type { Place } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { HASH_BYTES, SEGMENT_CHUNKS } from './limits.js';
@@ -31,14 +31,18 @@ interface NotedChunk {
   zero: boolean;
 }
 
+export interface PackingDeps extends ContentParts {
+  built: WeakMap<Recipe, BuiltRecipe>;
+  chunking: VolumeConfig['chunking'];
+}
+
 export function startPacking(
-  parts: ContentParts,
-  built: WeakMap<Recipe, BuiltRecipe>,
+  parts: PackingDeps,
   ino: number,
   tier: Tier,
   level: number,
 ): PackingJob {
-  const { index, recipes, writers, uses, building } = parts;
+  const { index, recipes, writers, uses, building, built, chunking } = parts;
   const use = uses.begin();
   const recipeId = recipes.begin();
   building.add(recipeId);
@@ -74,6 +78,7 @@ export function startPacking(
 
   function note(batch: ChunkBatch, hashes: Buffer): void {
     for (let i = 0; i < batch.count; i++) {
+      if (batch.lengths[i] > chunking.max) throw new Error('a chunk is longer than this volume cuts');
       noted.push({
         hash: hashAt(hashes, i),
         length: batch.lengths[i],

@@ -45,9 +45,8 @@ export function createPacks(store: Store, tiers: TierSet): Packs {
     const record = records.get(packId);
     if (!record) throw contentError('EIO', `pack ${packId} is not in the catalogue`);
     edit(record);
-    // The first change puts the record, so that the group is never empty; the hook puts the last state.
-    if (!dirty.has(packId)) table.put(packKey(packId), encodePack(record));
     dirty.add(packId);
+    store.touch();
   }
 
   store.beforeCommit(() => {

@@ -41,6 +41,7 @@ export function createSavings(store: Store): Savings {
       counters.unique += unique;
       counters.stored += stored;
       dirty = true;
+      store.touch();
     },
   };
 }

@@ -57,23 +57,31 @@ export interface PackingJob {
   /** Looks each chunk up, appends the missing ones, notes the rest. One call at a time. */
   add(batch: ChunkBatch): Promise<void>;
   /**
-   * Makes every record durable and the recipe's chunks findable (with no reference yet).
-   * @returns bytes as stored and the plan to check before switching.
+   * Makes every record durable and the recipe's chunks findable. The recipe is to be checked, then given
+   * to `commitRecipe`; until then, and after `abort`, it is garbage.
+   * @returns bytes that its distinct chunks take, and bytes that were appended for it.
    */
   finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }>;
-  /** Gives up; what was appended is reclaimed later. */
+  /** Gives up, also after `finish`; what was appended is reclaimed later. No effect after the commit. */
   abort(): Promise<void>;
 }
 
 export interface ContentStore {
   /** `level`: 0 for no compression, else the zstd level. @throws ENOSPC */
   startPacking(ino: number, tier: number, level: number): PackingJob;
-  /** Records the recipe under its inode and counts its references. Synchronous: part of the switch. */
+  /**
+   * Records the recipe that a job's `finish` gave under its inode, in place of an older one. Synchronous
+   * and quick whatever the size: part of the switch.
+   */
   commitRecipe(recipe: Recipe): void;
   /** Moves the recipe of an inode to the garbage list; its chunks are released in the background. */
   releaseRecipe(ino: number): void;
   hasRecipe(ino: number): boolean;
-  /** Resolves chunk locations in slices, giving way to the event loop. @throws EIO where a chunk is unknown. */
+  /**
+   * Resolves chunk locations in slices, giving way to the event loop. Open the plan in the same turn, right
+   * after the `await`: later its packs may be gone.
+   * @throws EIO where a chunk is unknown or its tier is missing, ENOENT without a recipe.
+   */
   planFor(ino: number): Promise<PackedPlan>;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
   summary(ino: number): Promise<StoredSummary>;

@@ -38,5 +38,5 @@ export function createUses(): Uses {
 }
 
 export function hashKey(hash: Buffer): string {
-  return hash.latin1Slice();
+  return hash.toString('latin1');
 }

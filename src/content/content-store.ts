@@ -1,0 +1,178 @@
+/**
+ * The content store of a volume: puts its parts together. Tables, write order and concurrency: README.md
+ * here.
+ */
+import type { Store } from '../store/types.js';
+import type { Tier, TierSet, VolumeConfig } from '../tiers/types.js';
+import { createChunkIndex } from './chunk-index.js';
+import { contentError } from './errors.js';
+import { SEGMENT_CHUNKS } from './limits.js';
+import { createPackWriters } from './pack-writers.js';
+import { startPacking, type BuiltRecipe } from './packing.js';
+import { createPacks } from './packs.js';
+import type { ContentLog, ContentParts } from './parts.js';
+import { createPlans, segmentsOf, type Plans } from './plans.js';
+import { createRecipes } from './recipes.js';
+import { reclaim, type ReclaimState } from './reclaim.js';
+import { hashAt, type PackRecord, type RecipeHead } from './records.js';
+import { recover } from './recovery.js';
+import { relocate } from './relocation.js';
+import { createSavings } from './savings.js';
+import { summarize } from './summary.js';
+import { createLock } from './turns.js';
+import type { ContentStore, PackInfo, Recipe } from './types.js';
+import { createUses } from './uses.js';
+
+export interface ContentStoreDeps {
+  store: Store;
+  tiers: TierSet;
+  /** 32 hex digits. */
+  volumeId: string;
+  /** How this volume's files are cut; a batch that was cut otherwise would find no duplicates. */
+  chunking: VolumeConfig['chunking'];
+  log: ContentLog;
+}
+
+/** Opens the tables; touches no pack. Call `recover` before anything else. */
+export function openContentStore(deps: ContentStoreDeps): ContentStore {
+  const parts = createParts(deps);
+  const plans = createPlans(parts);
+  return {
+    ...filing(parts, plans, deps),
+    ...lookingUp(parts, plans),
+    ...keeping(parts),
+  };
+}
+
+function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): ContentParts {
+  const volumeId = Buffer.from(hex, 'hex');
+  const packs = createPacks(store, tiers);
+  const savings = createSavings(store);
+  return {
+    store,
+    tiers,
+    volumeId,
+    log,
+    packs,
+    savings,
+    index: createChunkIndex(store, packs, savings),
+    recipes: createRecipes(store),
+    writers: createPackWriters({ store, tiers, packs, volumeId, log }),
+    uses: createUses(),
+    building: new Set(),
+    maintenance: createLock(),
+  };
+}
+
+type Filing = Pick<ContentStore, 'startPacking' | 'commitRecipe' | 'releaseRecipe' | 'hasRecipe'>;
+
+function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDeps): Filing {
+  const { recipes, savings, building } = parts;
+  const built = new WeakMap<Recipe, BuiltRecipe>();
+
+  function release(ino: number): void {
+    const head = recipes.detach(ino);
+    if (head) savings.add({ logical: -head.size });
+    plans.drop(ino);
+  }
+
+  return {
+    startPacking: (ino, tier, level) =>
+      startPacking({ ...parts, built, chunking }, ino, tierOf(parts, tier), level),
+    commitRecipe(recipe) {
+      const found = built.get(recipe);
+      if (!found || !building.delete(found.recipeId)) {
+        throw new Error(`the recipe for inode ${recipe.ino} is no result of a running packing job`);
+      }
+      release(recipe.ino);
+      recipes.attach(recipe.ino, {
+        recipeId: found.recipeId,
+        size: recipe.size,
+        zeroBytes: found.zeroBytes,
+        chunks: recipe.lengths.length,
+      });
+      savings.add({ logical: recipe.size });
+    },
+    releaseRecipe: release,
+    hasRecipe: (ino) => recipes.head(ino) !== undefined,
+  };
+}
+
+type LookingUp = Pick<
+  ContentStore,
+  'planFor' | 'planForRecipe' | 'summary' | 'markBad' | 'markBadHash' | 'packs' | 'savings'
+>;
+
+function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
+  const { recipes, index } = parts;
+  return {
+    planFor: plans.planFor,
+    planForRecipe: plans.planForRecipe,
+    async summary(ino) {
+      return summarize(parts, segmentsOf(recipes, headOf(parts, ino)));
+    },
+    markBad(ino, chunkIndex) {
+      const head = recipes.head(ino);
+      if (!head || chunkIndex >= head.chunks) return;
+      const segment = Math.floor(chunkIndex / SEGMENT_CHUNKS);
+      const { hashes, zero } = recipes.segment(head.recipeId, segment);
+      const at = chunkIndex % SEGMENT_CHUNKS;
+      if (!zero[at]) index.markBad(hashAt(hashes, at));
+    },
+    markBadHash: (hash) => void index.markBad(hash),
+    packs: () => Array.from(parts.packs.all(), toInfo),
+    savings() {
+      const { logical, unique, stored } = parts.savings.counters();
+      return {
+        logicalBytes: logical,
+        storedBytes: stored,
+        // Chunks of recipes in the garbage are still counted; they must not make a saving negative.
+        dedupBytes: Math.max(0, logical - unique),
+        compressionBytes: Math.max(0, unique - stored),
+      };
+    },
+  };
+}
+
+type Keeping = Pick<ContentStore, 'relocate' | 'reclaim' | 'recover' | 'close'>;
+
+function keeping(parts: ContentParts): Keeping {
+  const state: ReclaimState = { stuck: new Set(), closing: false };
+  const oneReclaim = createLock();
+  return {
+    relocate: (ino, tier) => relocate(parts, ino, tierOf(parts, tier)),
+    reclaim: () => oneReclaim(() => reclaim(parts, state)),
+    recover: () => recover(parts),
+    async close() {
+      state.closing = true;
+      await oneReclaim(() => parts.maintenance(() => sealOpenPacks(parts)));
+      await parts.store.commit();
+    },
+  };
+}
+
+async function sealOpenPacks({ writers, log }: ContentParts): Promise<void> {
+  for (const packId of writers.openPacks()) {
+    try {
+      await writers.seal(packId);
+    } catch (error) {
+      log.warn({ pack: packId, err: error }, 'a pack was left open; the next start seals it');
+    }
+  }
+}
+
+function tierOf({ tiers }: ContentParts, id: number): Tier {
+  const tier = tiers.byId(id);
+  if (!tier) throw contentError('EIO', `there is no tier with id ${id}`);
+  return tier;
+}
+
+function headOf({ recipes }: ContentParts, ino: number): RecipeHead {
+  const head = recipes.head(ino);
+  if (!head) throw contentError('ENOENT', `inode ${ino} has no recipe`);
+  return head;
+}
+
+function toInfo({ packId, tier, size, live, sealed }: PackRecord): PackInfo {
+  return { packId, tier, size, live, sealed };
+}

@@ -1,0 +1,88 @@
+/**
+ * Copies records from one pack to another and points their chunks to the copies: how a recipe gets to
+ * another tier and how a mostly dead pack is compacted. The copies are durable before the index changes.
+ */
+import type { Tier } from '../tiers/types.js';
+import type { Place } from './chunk-index.js';
+import { errnoOf } from './errors.js';
+import type { Appended } from './pack-writers.js';
+import type { ContentParts } from './parts.js';
+import type { ChunkLocation } from './types.js';
+import type { Use } from './uses.js';
+
+export interface MovingChunk {
+  hash: Buffer;
+  from: ChunkLocation;
+}
+
+/**
+ * Moves chunks that lie in one pack. The caller holds the maintenance lock. A record that is damaged is
+ * marked bad and stays. @returns stored bytes moved. @throws ENOSPC
+ */
+export async function moveChunks(
+  parts: ContentParts,
+  sourcePack: number,
+  chunks: MovingChunk[],
+  target: Tier,
+): Promise<number> {
+  const use = parts.uses.begin();
+  try {
+    const sorted = [...chunks].sort((a, b) => a.from.offset - b.from.offset);
+    return await moveSorted(parts, sourcePack, sorted, target, use);
+  } finally {
+    parts.uses.end(use);
+  }
+}
+
+async function moveSorted(
+  parts: ContentParts,
+  sourcePack: number,
+  chunks: MovingChunk[],
+  target: Tier,
+  use: Use,
+): Promise<number> {
+  try {
+    const copied = await copyChunks(parts, sourcePack, chunks, target, use);
+    await parts.writers.sync([copied.packId]);
+    return switchChunks(parts, chunks, copied);
+  } catch (error) {
+    if (errnoOf(error) !== 'EBADMSG') throw error;
+    if (chunks.length === 1) return noteDamage(parts, sourcePack, chunks[0]);
+    const half = chunks.length >> 1;
+    const first = await moveSorted(parts, sourcePack, chunks.slice(0, half), target, use);
+    return first + (await moveSorted(parts, sourcePack, chunks.slice(half), target, use));
+  }
+}
+
+function copyChunks(
+  { writers, packs }: ContentParts,
+  sourcePack: number,
+  chunks: MovingChunk[],
+  target: Tier,
+  use: Use,
+): Promise<Appended> {
+  const offsets = Float64Array.from(chunks, ({ from }) => from.offset);
+  const stored = Uint32Array.from(chunks, ({ from }) => from.stored);
+  return writers.copy(target, packs.path(sourcePack), offsets, stored, use);
+}
+
+/** One turn. A chunk that changed its place meanwhile keeps it; its copy is dead space. */
+function switchChunks({ index }: ContentParts, chunks: MovingChunk[], copied: Appended): number {
+  let moved = 0;
+  chunks.forEach(({ hash, from }, i) => {
+    const to: Place = {
+      packId: copied.packId,
+      offset: copied.offsets[i],
+      stored: copied.stored[i],
+      length: from.length,
+    };
+    if (index.move(hash, from, to)) moved += to.stored;
+  });
+  return moved;
+}
+
+function noteDamage({ index, log }: ContentParts, pack: number, { hash }: MovingChunk): number {
+  index.markBad(hash);
+  log.error({ pack, chunk: hash.toString('hex') }, 'a chunk is damaged and was not moved');
+  return 0;
+}

@@ -1,0 +1,178 @@
+/**
+ * What a crash left in the packs is put in order before anything is served.
+ *
+ * - A doomed pack is unlinked: nothing refers to it, and that is durable.
+ * - An open pack loses its torn tail and is sealed, once it is certain that the index refers to nothing in
+ *   that tail. Where the index does, the medium lost what it had confirmed: it is reported, the chunks are
+ *   marked bad so that new data heals them, and nothing is cut.
+ * - A pack file that the catalogue does not know (the namespace is an older copy) is taken in if it is of
+ *   this volume, heals what the index misses, and is never removed. Other files are left and reported.
+ */
+import { readdir } from 'node:fs/promises';
+import { native, type PackScan } from '../native.js';
+import type { Tier } from '../tiers/types.js';
+import { PLAN_SLICE_CHUNKS } from './limits.js';
+import { packDirectory } from './packs.js';
+import type { ContentParts } from './parts.js';
+import { hashAt, type PackRecord } from './records.js';
+import { giveWay } from './turns.js';
+import type { ChunkLocation } from './types.js';
+
+export async function recover(parts: ContentParts): Promise<void> {
+  for (const tier of parts.tiers.tiers) {
+    if (tier.state === 'missing' || tier.state === 'read-only') continue;
+    await recoverTier(parts, tier);
+  }
+  await parts.store.commit();
+}
+
+async function recoverTier(parts: ContentParts, tier: Tier): Promise<void> {
+  const files = await packFiles(parts, tier);
+  for (const record of [...parts.packs.all()]) {
+    if (record.tier !== tier.id) continue;
+    if (record.state === 'doomed') await parts.packs.bury(record.packId);
+    else if (!files.has(record.packId)) await recoverLost(parts, record);
+    else if (record.state === 'open') await recoverOpen(parts, record);
+  }
+  for (const packId of files) {
+    if (!parts.packs.get(packId)) await recoverUnknown(parts, tier, packId);
+  }
+}
+
+/** Numbers of the pack files of a tier. */
+export async function packFiles(
+  { tiers }: Pick<ContentParts, 'tiers'>,
+  tier: Tier,
+): Promise<Set<number>> {
+  const numbers = new Set<number>();
+  for (const name of await readdir(packDirectory(tiers, tier))) {
+    const packId = Number.parseInt(name, 16);
+    if (tiers.packPath(tier, packId).endsWith(`/${name}`)) numbers.add(packId);
+  }
+  return numbers;
+}
+
+async function recoverLost(parts: ContentParts, record: PackRecord): Promise<void> {
+  const { packId, tier } = record;
+  if (record.live === 0) return parts.packs.forget(packId);
+  const { length: chunks } = await markChunksOf(parts, packId, () => true);
+  parts.log.error({ pack: packId, tier, chunks }, 'a pack is lost: its file is not there');
+}
+
+async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<void> {
+  const { packs, log } = parts;
+  const path = packs.path(record.packId);
+  try {
+    // Nothing refers to it, so that it may go however it looks inside.
+    if (record.live === 0) return await removeUnused(parts, record.packId);
+    const scan = await native.scanPack(path, false);
+    markDamaged(parts, record.packId, scan);
+    const lost = await findLost(parts, record, scan);
+    if (lost.some(({ offset }) => offset >= scan.validLength)) return;
+    packs.resize(record.packId, await native.repairPack(path, scan.validLength));
+    packs.setState(record.packId, 'sealed');
+  } catch (error) {
+    log.error({ pack: record.packId, path, err: error }, 'an open pack could not be sealed');
+  }
+}
+
+async function removeUnused({ packs, store }: ContentParts, packId: number): Promise<void> {
+  packs.setState(packId, 'doomed');
+  await store.commit();
+  await packs.bury(packId);
+}
+
+function markDamaged({ index, log }: ContentParts, packId: number, scan: PackScan): void {
+  for (const record of scan.bad) {
+    const hash = hashAt(scan.hashes, record);
+    const location = index.get(hash);
+    if (location?.packId !== packId || location.offset !== scan.offsets[record]) continue;
+    index.markBad(hash);
+    log.error({ pack: packId, chunk: hash.toString('hex') }, 'a chunk is damaged');
+  }
+}
+
+/** Records that the index points to and the pack does not have; their chunks are marked bad. */
+async function findLost(
+  parts: ContentParts,
+  { packId, live }: PackRecord,
+  scan: PackScan,
+): Promise<ChunkLocation[]> {
+  if ((await liveBytes(parts, packId, scan)) === live) return [];
+  const there = new Set(scan.offsets);
+  const lost = await markChunksOf(parts, packId, ({ offset }) => !there.has(offset));
+  parts.log.error(
+    { pack: packId, validLength: scan.validLength, chunks: lost.length },
+    'a pack lost data that the medium had confirmed; the files with these chunks are damaged',
+  );
+  return lost;
+}
+
+/** Stored bytes of the records that the index points to. */
+async function liveBytes(
+  { index }: ContentParts,
+  packId: number,
+  { count, hashes, offsets, stored }: PackScan,
+): Promise<number> {
+  let live = 0;
+  for (let i = 0; i < count; i++) {
+    const location = index.get(hashAt(hashes, i));
+    if (location?.packId === packId && location.offset === offsets[i]) live += stored[i];
+    if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
+  }
+  return live;
+}
+
+/** Walks the whole index, so only where something is wrong. @returns what was marked. */
+async function markChunksOf(
+  { index }: ContentParts,
+  packId: number,
+  concerned: (location: ChunkLocation) => boolean,
+): Promise<ChunkLocation[]> {
+  const marked: ChunkLocation[] = [];
+  let slice = index.slice(undefined, PLAN_SLICE_CHUNKS);
+  while (slice.length > 0) {
+    for (const { hash, location } of slice) {
+      if (location.packId !== packId || !concerned(location)) continue;
+      index.markBad(hash);
+      marked.push(location);
+    }
+    await giveWay();
+    slice = index.slice(slice[slice.length - 1].hash, PLAN_SLICE_CHUNKS);
+  }
+  return marked;
+}
+
+async function recoverUnknown(parts: ContentParts, tier: Tier, packId: number): Promise<void> {
+  const { tiers, volumeId, log } = parts;
+  const path = tiers.packPath(tier, packId);
+  try {
+    const scan = await native.scanPack(path, false);
+    if (scan.packId !== packId || !scan.volumeId.equals(volumeId)) {
+      log.warn({ path }, 'a pack of another volume lies here; it is left alone');
+      return;
+    }
+    const healed = await adoptPack(parts, tier, scan);
+    log.warn({ path, healed }, 'a pack that the catalogue did not know was taken in');
+  } catch (error) {
+    log.warn({ path, err: error }, 'an unknown file is left alone');
+  }
+}
+
+/** @returns how many chunks the index finds again in it. */
+async function adoptPack(parts: ContentParts, tier: Tier, scan: PackScan): Promise<number> {
+  const { packs, index } = parts;
+  const { packId, fileLength: size } = scan;
+  packs.adopt({ packId, tier: tier.id, size, live: 0, sealed: true, state: 'adopted' });
+  const damaged = new Set(scan.bad);
+  let healed = 0;
+  for (let i = 0; i < scan.count; i++) {
+    const hash = hashAt(scan.hashes, i);
+    const location = index.get(hash);
+    if (!location || damaged.has(i) || index.hit(hash)) continue;
+    const to = { packId, offset: scan.offsets[i], stored: scan.stored[i], length: scan.lengths[i] };
+    if (index.move(hash, location, to)) healed++;
+    if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
+  }
+  return healed;
+}

@@ -1,0 +1,49 @@
+/** Brings every chunk of one recipe to one tier. Chunks that other recipes name too come along. */
+import type { Tier } from '../tiers/types.js';
+import { contentError } from './errors.js';
+import { moveChunks, type MovingChunk } from './moves.js';
+import type { ContentParts } from './parts.js';
+import { segmentsOf } from './plans.js';
+import { hashAt, type Segment } from './records.js';
+import { hashKey } from './uses.js';
+
+/** @returns stored bytes moved. @throws ENOENT without a recipe, ENOSPC. */
+export async function relocate(parts: ContentParts, ino: number, tier: Tier): Promise<number> {
+  const head = parts.recipes.head(ino);
+  if (!head) throw contentError('ENOENT', `inode ${ino} has no recipe`);
+  let moved = 0;
+  for (const segment of segmentsOf(parts.recipes, head)) {
+    moved += await parts.maintenance(() => relocateSegment(parts, segment, tier));
+    if (parts.recipes.head(ino)?.recipeId !== head.recipeId) break;
+  }
+  return moved;
+}
+
+async function relocateSegment(parts: ContentParts, segment: Segment, tier: Tier): Promise<number> {
+  let moved = 0;
+  for (const [pack, chunks] of elsewhere(parts, segment, tier)) {
+    moved += await moveChunks(parts, pack, chunks, tier);
+  }
+  return moved;
+}
+
+/** The segment's chunks on other tiers that can be read, by pack. */
+function elsewhere(
+  { index, packs }: ContentParts,
+  { hashes, lengths, zero }: Segment,
+  tier: Tier,
+): Map<number, MovingChunk[]> {
+  const byPack = new Map<number, MovingChunk[]>();
+  const seen = new Set<string>();
+  for (let i = 0; i < lengths.length; i++) {
+    const hash = hashAt(hashes, i);
+    if (zero[i] || seen.has(hashKey(hash))) continue;
+    seen.add(hashKey(hash));
+    const from = index.hit(hash);
+    if (!from || packs.get(from.packId)?.tier === tier.id) continue;
+    const chunks = byPack.get(from.packId) ?? [];
+    chunks.push({ hash, from });
+    byPack.set(from.packId, chunks);
+  }
+  return byPack;
+}
