@@ -1,0 +1,178 @@
+/** A real volume in a temporary directory with a content store on it, and seeded files to put there. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openContentStore } from '../../src/content/content-store.js';
+import type { ContentStore, Recipe } from '../../src/content/types.js';
+import { native } from '../../src/native.js';
+import { openStore } from '../../src/store/store.js';
+import type { Store } from '../../src/store/types.js';
+import { openTierSet } from '../../src/tiers/tier-set.js';
+import type { TierSet, VolumeConfig } from '../../src/tiers/types.js';
+import { createVolume, readVolume } from '../../src/tiers/volume.js';
+
+export const FAST = 1;
+export const SLOW = 2;
+
+export interface Bench {
+  directory: string;
+  volume: VolumeConfig;
+  store: Store;
+  tiers: TierSet;
+  content: ContentStore;
+  /** What was logged at `warn` and above. */
+  complaints: string[];
+}
+
+export interface BenchOptions {
+  /** Where the tiers' directories are, by name; below the volume otherwise. */
+  tierPaths?: Partial<Record<'nvme' | 'hdd', string>>;
+}
+
+/** Makes a volume with the tiers `nvme` (1) and `hdd` (2), and opens it. */
+export async function createBench(options: BenchOptions = {}): Promise<Bench> {
+  const directory = mkdtempSync(join(tmpdir(), 'coral-reef-content-'));
+  const { mkdir } = await import('node:fs/promises');
+  const tiers = (['nvme', 'hdd'] as const).map((name) => ({
+    name,
+    medium: name,
+    path: options.tierPaths?.[name] ?? join(directory, name),
+  }));
+  for (const { path } of tiers) await mkdir(path, { recursive: true });
+  await createVolume(join(directory, 'volume'), tiers);
+  return openBench(directory);
+}
+
+/** Opens what `createBench` made, and recovers it. */
+export async function openBench(directory: string): Promise<Bench> {
+  const complaints: string[] = [];
+  const complain = (fields: object, text?: string): void => {
+    const { err } = fields as { err?: Error };
+    complaints.push(`${text}: ${err?.message ?? ''} ${JSON.stringify(fields)}`);
+  };
+  const log = { info: () => {}, warn: complain, error: complain } as never;
+  const volume = await readVolume(join(directory, 'volume'));
+  const store = await openStore(join(directory, 'volume', 'namespace'));
+  const tiers = await openTierSet({ volume, overrides: {}, missingTier: 'fail', store, log });
+  const content = openContentStore({
+    store,
+    tiers,
+    volumeId: volume.id,
+    chunking: volume.chunking,
+    log,
+  });
+  await content.recover();
+  return { directory, volume, store, tiers, content, complaints };
+}
+
+export async function closeBench(bench: Bench): Promise<void> {
+  await bench.content.close();
+  await bench.store.close();
+}
+
+export async function removeBench(bench: Bench): Promise<void> {
+  await closeBench(bench);
+  rmSync(bench.directory, { recursive: true, force: true });
+}
+
+/** The same bytes for the same seed; not compressible. */
+export function randomBytes(seed: number, length: number): Buffer {
+  const words = new Uint32Array(Math.ceil(length / 4));
+  let state = (seed * 2654435761) >>> 0 || 1;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return Buffer.from(words.buffer, 0, length);
+}
+
+export interface PackOptions {
+  tier?: number;
+  level?: number;
+  batchBytes?: number;
+}
+
+export interface Packed {
+  recipe: Recipe;
+  storedBytes: number;
+  newBytes: number;
+}
+
+/** Chunks bytes and builds their recipe, without committing it. */
+export async function buildRecipe(
+  bench: Bench,
+  ino: number,
+  bytes: Buffer,
+  { tier = SLOW, level = 0, batchBytes = 4 << 20 }: PackOptions = {},
+): Promise<Packed & { abort(): Promise<void> }> {
+  const path = join(bench.directory, `input-${ino}`);
+  writeFileSync(path, bytes);
+  const file = await open(path, 'r');
+  const { min, average, max } = bench.volume.chunking;
+  const reader = native.createChunkReader(file.fd, min, average, max, batchBytes);
+  const job = bench.content.startPacking(ino, tier, level);
+  try {
+    for (let batch = await reader.next(); batch; batch = await reader.next()) {
+      await job.add(batch).finally(() => batch.release());
+    }
+    return { ...(await job.finish()), abort: () => job.abort() };
+  } catch (error) {
+    await job.abort();
+    throw error;
+  } finally {
+    reader.close();
+    await file.close();
+    rmSync(path);
+  }
+}
+
+export async function packFile(
+  bench: Bench,
+  ino: number,
+  bytes: Buffer,
+  options: PackOptions = {},
+): Promise<Packed> {
+  const packed = await buildRecipe(bench, ino, bytes, options);
+  bench.content.commitRecipe(packed.recipe);
+  await bench.store.commit();
+  return packed;
+}
+
+/** Decodes an inode's recipe. */
+export async function readBack(bench: Bench, ino: number): Promise<Buffer> {
+  const plan = native.openPlan(await bench.content.planFor(ino));
+  const path = join(bench.directory, `output-${ino}`);
+  const file = await open(path, 'w+');
+  try {
+    await native.hydrate(plan, file.fd);
+    return readFileSync(path);
+  } finally {
+    plan.close();
+    await file.close();
+    rmSync(path);
+  }
+}
+
+export async function assertReads(bench: Bench, ino: number, bytes: Buffer): Promise<void> {
+  const got = await readBack(bench, ino);
+  assert.equal(got.length, bytes.length, `inode ${ino} has its length`);
+  assert.ok(got.equals(bytes), `inode ${ino} reads as it was packed`);
+}
+
+/** Bytes of all packs by the catalogue. */
+export function packBytes(bench: Bench): number {
+  return bench.content.packs().reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Reclaims until nothing more is freed. */
+export async function reclaimAll(bench: Bench): Promise<void> {
+  for (let round = 0; round < 20; round++) {
+    const { recipes, packsRemoved, packsCompacted } = await bench.content.reclaim();
+    if (recipes + packsRemoved + packsCompacted === 0) return;
+  }
+  assert.fail('reclaim finds no end');
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  assertReads,
+  buildRecipe,
+  closeBench,
+  createBench,
+  FAST,
+  openBench,
+  packBytes,
+  packFile,
+  randomBytes,
+  reclaimAll,
+  removeBench,
+  SLOW,
+  type Bench,
+} from './fixture.js';
+
+let bench: Bench;
+before(async () => {
+  bench = await createBench();
+});
+after(async () => {
+  assert.deepEqual(bench.complaints, []);
+  await removeBench(bench);
+});
+
+const MIB = 1 << 20;
+const original = randomBytes(7, 40 * MIB);
+
+test('a packed file reads back exactly, over several segments and batches', async () => {
+  const { newBytes, storedBytes } = await packFile(bench, 10, original);
+  assert.ok(newBytes > original.length && newBytes < original.length * 1.01);
+  assert.equal(storedBytes, newBytes);
+  await assertReads(bench, 10, original);
+});
+
+test('a second, slightly different copy costs only its difference', async () => {
+  const changed = Buffer.concat([
+    original.subarray(0, 5 * MIB),
+    Buffer.from('an inserted sentence'),
+    original.subarray(5 * MIB),
+  ]);
+  changed.write('changed', 30 * MIB);
+  const { newBytes } = await packFile(bench, 11, changed);
+  assert.ok(newBytes < MIB, `stored ${newBytes} new bytes`);
+  await assertReads(bench, 11, changed);
+  await assertReads(bench, 10, original);
+});
+
+test('du of a file counts its chunks once, and says which of them others share', async () => {
+  const { storedBytes, sharedBytes } = await bench.content.summary(10);
+  assert.ok(sharedBytes < storedBytes && sharedBytes > storedBytes * 0.95);
+  const repeated = Buffer.concat(Array<Buffer>(8).fill(randomBytes(8, MIB)));
+  const packed = await packFile(bench, 12, repeated);
+  assert.ok(packed.newBytes < 3 * MIB, `stored ${packed.newBytes}`);
+  const summary = await bench.content.summary(12);
+  assert.deepEqual(summary, { storedBytes: packed.storedBytes, sharedBytes: 0 });
+  await assertReads(bench, 12, repeated);
+});
+
+test('text is stored compressed, and savings say by how much', async () => {
+  const text = Buffer.from('all work and no play makes jack a dull boy\n'.repeat(200_000));
+  const { storedBytes } = await packFile(bench, 13, text, { level: 3 });
+  assert.ok(storedBytes < text.length / 10);
+  await assertReads(bench, 13, text);
+  const { compressionBytes, dedupBytes } = bench.content.savings();
+  assert.ok(compressionBytes > 0 && dedupBytes > original.length * 0.95);
+});
+
+test('a sparse file and an empty one cost nothing and read back', async () => {
+  const sparse = Buffer.alloc(10 * MIB);
+  const { newBytes } = await packFile(bench, 14, sparse);
+  assert.equal(newBytes, 0);
+  await assertReads(bench, 14, sparse);
+  await packFile(bench, 15, Buffer.alloc(0));
+  await assertReads(bench, 15, Buffer.alloc(0));
+});
+
+test('jobs that pack the same new data at once both read back', async () => {
+  const bytes = randomBytes(21, 12 * MIB);
+  await Promise.all([
+    packFile(bench, 20, bytes, { tier: SLOW, batchBytes: MIB }),
+    packFile(bench, 21, bytes, { tier: SLOW, batchBytes: MIB }),
+    packFile(bench, 22, bytes, { tier: FAST, batchBytes: MIB }),
+  ]);
+  for (const ino of [20, 21, 22]) await assertReads(bench, ino, bytes);
+});
+
+test('a file packed anew has its new bytes, and the old ones are given back', async () => {
+  const first = randomBytes(31, 6 * MIB);
+  const second = randomBytes(32, 6 * MIB);
+  await packFile(bench, 30, first);
+  await packFile(bench, 30, second);
+  await assertReads(bench, 30, second);
+  const { chunksRemoved } = await bench.content.reclaim();
+  assert.ok(chunksRemoved > 50);
+  await assertReads(bench, 30, second);
+});
+
+test('a job that was given up leaves nothing behind', async () => {
+  await reclaimAll(bench);
+  const before = bench.content.savings();
+  const { recipe, abort } = await buildRecipe(bench, 40, randomBytes(41, 8 * MIB));
+  await abort();
+  assert.throws(() => bench.content.commitRecipe(recipe));
+  await reclaimAll(bench);
+  assert.deepEqual(bench.content.savings(), before);
+  assert.ok(!bench.content.hasRecipe(40));
+});
+
+test('everything is there after closing and opening again', async () => {
+  const packs = packBytes(bench);
+  const savings = bench.content.savings();
+  await closeBench(bench);
+  bench = await openBench(bench.directory);
+  assert.ok(packBytes(bench) >= packs);
+  assert.ok(bench.content.packs().every(({ sealed }) => sealed));
+  assert.deepEqual(bench.content.savings(), savings);
+  await assertReads(bench, 10, original);
+  const used = bench.tiers.tiers.reduce((sum, tier) => sum + bench.tiers.usage(tier).packedBytes, 0);
+  assert.equal(used, packBytes(bench));
+});
