@@ -1,0 +1,115 @@
+/** Finds the mount that a path lies on, and which mount is meant where no path says. */
+import { lstatSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
+import {
+  bytesOf,
+  isCoralReef,
+  mountAt,
+  mountOf,
+  pathOnMount,
+  readMounts,
+  shown,
+  type MountEntry,
+} from '../config/mountinfo.js';
+
+export interface Mounted {
+  mountpoint: string;
+  /** Directory of the volume. */
+  volume: string;
+}
+
+export interface Located extends Mounted {
+  /** Absolute, as the person named it. */
+  path: string;
+  /** Below the root of the volume, '/a/b', bytes in latin1. */
+  below: string;
+}
+
+/**
+ * Follows symbolic links: the file that a link leads to is what has a tier. A link that leads nowhere
+ * stands for itself.
+ * @throws CoralError `notMounted` where the path lies on no Coral Reef mount
+ */
+export function locatePath(typed: string): Located {
+  const path = resolve(typed);
+  const real = realBytes(bytesOf(path));
+  const entry = mountOf(readMounts(), real);
+  if (!isCoralReef(entry)) throw outsideAnyMount(path);
+  return { ...mounted(entry), path, below: pathOnMount(entry, real) };
+}
+
+/** `typed`, or CORAL_REEF_MOUNTPOINT, or the only mount there is. @throws CoralError */
+export function locateMount(typed: string | undefined): Mounted {
+  const named = typed ?? process.env['CORAL_REEF_MOUNTPOINT'];
+  const all = readMounts().filter(isCoralReef);
+  if (named !== undefined && named !== '') return namedMount(named);
+  if (all.length === 1) return mounted(all[0]);
+  if (all.length === 0) throw nothingMounted();
+  const list = all.map((entry) => shown(entry.mountpoint)).join(', ');
+  throw new CoralError(ExitCode.usage, `several volumes are mounted: name one of ${list}`);
+}
+
+/** The mount at a mount point, without touching it. */
+export function namedMount(typed: string): Mounted {
+  const path = resolve(typed);
+  const entries = readMounts();
+  const real = parentResolved(bytesOf(path));
+  const entry = mountAt(entries, bytesOf(path)) ?? mountAt(entries, real);
+  if (isCoralReef(entry)) return mounted(entry);
+  const around = mountOf(entries, real);
+  if (isCoralReef(around)) return mounted(around);
+  throw outsideAnyMount(path);
+}
+
+function mounted(entry: MountEntry): Mounted {
+  return { mountpoint: shown(entry.mountpoint), volume: shown(entry.source) };
+}
+
+function outsideAnyMount(path: string): CoralError {
+  const all = readMounts().filter(isCoralReef);
+  if (all.length === 0) return nothingMounted(path);
+  const list = all.map((entry) => shown(entry.mountpoint)).join(', ');
+  return new CoralError(
+    ExitCode.notMounted,
+    `${path}: it is on no Coral Reef mount. Mounted here: ${list}`,
+  );
+}
+
+function nothingMounted(path?: string): CoralError {
+  const what = path === undefined ? '' : `${path}: it is on no Coral Reef mount. `;
+  return new CoralError(
+    ExitCode.notMounted,
+    `${what}No volume is mounted. Mount one: coral-reef mount VOLUME MOUNTPOINT`,
+  );
+}
+
+/** The path without symbolic links; what does not exist at its end stays as it is. */
+function realBytes(path: string): string {
+  try {
+    return realpathSync.native(buffer(path), { encoding: 'buffer' }).toString('latin1');
+  } catch (error) {
+    const code = errnoName(error);
+    if (code === 'ELOOP' || code === 'EACCES') {
+      throw new CoralError(ExitCode.failed, `${shown(path)}: ${reasonOf(error)}`, { cause: error });
+    }
+    return path === '/' ? path : parentResolved(path);
+  }
+}
+
+/** Never looks at the last step of the path itself. */
+function parentResolved(path: string): string {
+  if (path === '/') return path;
+  const slash = path.lastIndexOf('/');
+  const parent = realBytes(path.slice(0, slash) || '/');
+  return `${parent === '/' ? '' : parent}${path.slice(slash)}`;
+}
+
+/** Whether something, a dangling link included, is there. */
+export function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function buffer(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}

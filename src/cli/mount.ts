@@ -1,0 +1,65 @@
+/** `mount`: start the daemon of a volume; returns when it serves. Also the hidden verb of the child. */
+import { ExitCode } from '../config/errors.js';
+import { SERVE_VERB } from '../daemon/ready.js';
+import { optionLines } from './help-options.js';
+import type { Flag, Invocation, Verb } from './verb.js';
+
+const FLAGS: Readonly<Record<string, Flag>> = {
+  options: {
+    type: 'string',
+    short: 'o',
+    multiple: true,
+    value: 'OPTION,...',
+    help: 'see below; may be repeated',
+  },
+};
+
+export const mountVerb: Verb = {
+  name: 'mount',
+  usage: 'VOLUME MOUNTPOINT [-o OPTION,...] [--foreground]',
+  summary: 'serve a volume at a mount point; returns when it serves',
+  details: ['Options:', ...optionLines()],
+  flags: {
+    ...FLAGS,
+    foreground: { type: 'boolean', short: 'f', help: 'stay, and log to standard error' },
+    fake: { type: 'boolean', help: 'check everything, mount nothing' },
+  },
+  arity: [2, 2],
+  run: mount,
+};
+
+export const serveVerb: Verb = {
+  name: SERVE_VERB,
+  usage: 'VOLUME MOUNTPOINT [-o OPTION,...]',
+  summary: 'the daemon itself, started by mount',
+  flags: FLAGS,
+  arity: [2, 2],
+  async run(invocation) {
+    const { serveBackground } = await import('../daemon/serve.js');
+    return serveBackground(requestOf(invocation));
+  },
+};
+
+async function mount(invocation: Invocation): Promise<ExitCode> {
+  const request = requestOf(invocation);
+  const { output } = invocation;
+  if (invocation.has('foreground')) {
+    const { serveForeground } = await import('../daemon/serve.js');
+    return serveForeground(request, (message) => output.say(message));
+  }
+  if (invocation.has('fake')) {
+    const { planMount } = await import('../daemon/preflight.js');
+    await planMount(request);
+    return ExitCode.done;
+  }
+  const { launch } = await import('../daemon/launch.js');
+  const { plan, pid } = await launch(request);
+  for (const warning of plan.warnings) output.say(`coral-reef: ${warning}`);
+  const document = { mountpoint: plan.mountpoint, volume: plan.directory, pid };
+  output.result(document, () => []);
+  return ExitCode.done;
+}
+
+function requestOf({ positionals, texts }: Invocation) {
+  return { volume: positionals[0], mountpoint: positionals[1], options: texts('options') };
+}

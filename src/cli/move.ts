@@ -1,0 +1,53 @@
+/** `promote` and `demote`: ask for moves, and with `--wait` watch them end. */
+import { formatSize } from '../config/units.js';
+import type { MoveDocument, MoveProgress } from '../daemon/documents.js';
+import { askPath, forPaths } from './requests.js';
+import type { Invocation, Verb } from './verb.js';
+
+export const promoteVerb = moveVerb('promote', 'bring files up to a faster tier, plain');
+export const demoteVerb = moveVerb('demote', 'send files down to a slower tier, packed');
+
+function moveVerb(kind: 'promote' | 'demote', summary: string): Verb {
+  return {
+    name: kind,
+    usage: 'PATH... [--to TIER] [--wait]',
+    summary,
+    details: [
+      'A directory stands for the files below it. Without --to the rules say which tier.',
+      'Without --wait the moves are queued and go on in the background.',
+    ],
+    flags: {
+      to: { type: 'string', value: 'TIER', help: 'the tier to move to' },
+      wait: { type: 'boolean', help: 'return when it is done, with a progress bar on a terminal' },
+    },
+    arity: [1, Infinity],
+    run: (invocation) => run(kind, invocation),
+  };
+}
+
+function run(kind: 'promote' | 'demote', invocation: Invocation) {
+  const { output } = invocation;
+  const wait = invocation.has('wait');
+  const args = { to: invocation.text('to') ?? null, wait };
+  return forPaths(
+    invocation,
+    (located) =>
+      askPath<MoveDocument>(located, kind, args, (value) => {
+        const { done, total, finished, files } = value as MoveProgress;
+        const share = total === 0 ? finished / Math.max(1, files) : done / total;
+        const amount = `${formatSize(done)} of ${formatSize(total)}`;
+        output.progress(share, `${amount}, ${finished}/${files} files`);
+      }),
+    (documents) => documents.map((document) => line(document, wait)),
+  );
+}
+
+function line(document: MoveDocument, wait: boolean): string {
+  const done = { promote: 'promoted', demote: 'demoted' }[document.kind];
+  const what = `${document.files} file${document.files === 1 ? '' : 's'}`;
+  const skipped = document.skipped > 0 ? `, ${document.skipped} had nothing to move` : '';
+  const tiers = [...new Set(document.jobs.map((job) => job.tier))].join(', ');
+  const to = tiers === '' ? '' : ` to ${tiers}`;
+  const state = wait ? done : `queued to ${document.kind}`;
+  return `${document.path}: ${what} (${formatSize(document.bytes)}) ${state}${to}${skipped}`;
+}

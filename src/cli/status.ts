@@ -1,0 +1,74 @@
+/** `status`: tiers, fill, savings, queue and health of a mounted volume. */
+import { ExitCode } from '../config/errors.js';
+import { formatSize } from '../config/units.js';
+import type { StatusDocument, TierDocument } from '../daemon/documents.js';
+import { table } from './output.js';
+import { askMount } from './requests.js';
+import type { Verb } from './verb.js';
+
+const HEADER = ['TIER', 'MEDIUM', 'CAPACITY', 'USED', 'FILL', 'PLAIN', 'PACKED', 'STATE', 'PATH'];
+const RIGHT = ['CAPACITY', 'USED', 'FILL', 'PLAIN', 'PACKED'];
+
+export const statusVerb: Verb = {
+  name: 'status',
+  usage: '[MOUNTPOINT]',
+  summary: 'tiers, fill, savings, queue, health',
+  flags: {},
+  arity: [0, 1],
+  async run({ positionals, output }) {
+    output.result(await askMount<StatusDocument>(positionals[0], 'status'), statusLines);
+    return ExitCode.done;
+  },
+};
+
+export function statusLines(status: StatusDocument): string[] {
+  const { savings, migration } = status;
+  const path = status.passthrough ? 'kernel passthrough' : 'the daemon (see: coral-reef doctor)';
+  const rows: [string, string][] = [
+    ['mount point', status.mountpoint],
+    ['volume', `${status.volume} (daemon ${status.pid}, version ${status.version})`],
+    ['health', [status.health, ...status.problems].join('; ')],
+    ['policy', status.policy],
+    ['plain files', `served by ${path}`],
+    ['packed', savingsText(savings)],
+    ['migration', migrationText(migration)],
+    ['inodes', String(status.counts.inodes)],
+  ];
+  return [
+    ...rows.map(([name, text]) => `${name.padEnd(12)} ${text}`),
+    '',
+    ...table(HEADER, status.tiers.map(tierRow), RIGHT),
+  ];
+}
+
+function tierRow(tier: TierDocument): string[] {
+  const fill = tier.capacity === 0 ? 0 : (100 * tier.used) / tier.capacity;
+  return [
+    tier.name,
+    tier.medium,
+    formatSize(tier.capacity),
+    formatSize(tier.used),
+    `${fill.toFixed(0)}%`,
+    formatSize(tier.plainBytes),
+    formatSize(tier.packedBytes),
+    tier.state,
+    tier.path,
+  ];
+}
+
+function savingsText(savings: StatusDocument['savings']): string {
+  const { logicalBytes, storedBytes, dedupBytes, compressionBytes } = savings;
+  if (logicalBytes === 0) return 'nothing';
+  return (
+    `${formatSize(logicalBytes)} of files in ${formatSize(storedBytes)}; saved ` +
+    `${formatSize(dedupBytes)} by deduplication, ${formatSize(compressionBytes)} by compression`
+  );
+}
+
+export function migrationText(migration: StatusDocument['migration']): string {
+  const { state, queued, running, completed, failed, bytesMoved } = migration;
+  return (
+    `${state}, ${queued} queued, ${running.length} running; since start ${completed} done, ` +
+    `${failed} failed, ${formatSize(bytesMoved)} moved`
+  );
+}

@@ -1,0 +1,51 @@
+/** Every verb, in the order of the help. Loaded when named, so that `where` does not load the daemon. */
+import { ExitCode } from '../config/errors.js';
+import { VERSION } from '../config/version.js';
+import { SERVE_VERB } from '../daemon/ready.js';
+import { helpVerb } from './help.js';
+import type { Verb } from './verb.js';
+
+const LOADERS: Readonly<Record<string, () => Promise<Verb>>> = {
+  init: async () => (await import('./init.js')).initVerb,
+  mount: async () => (await import('./mount.js')).mountVerb,
+  unmount: async () => (await import('./unmount.js')).unmountVerb,
+  status: async () => (await import('./status.js')).statusVerb,
+  where: async () => (await import('./where.js')).whereVerb,
+  explain: async () => (await import('./explain.js')).explainVerb,
+  promote: async () => (await import('./move.js')).promoteVerb,
+  demote: async () => (await import('./move.js')).demoteVerb,
+  pin: async () => (await import('./pin.js')).pinVerb,
+  unpin: async () => (await import('./pin.js')).unpinVerb,
+  migration: async () => (await import('./migration.js')).migrationVerb,
+  policy: async () => (await import('./policy.js')).policyVerb,
+  gc: async () => (await import('./upkeep.js')).gcVerb,
+  scrub: async () => (await import('./upkeep.js')).scrubVerb,
+  fsck: async () => (await import('./check.js')).fsckVerb,
+  doctor: async () => (await import('./doctor.js')).doctorVerb,
+  help: async () => helpVerb(allVerbs),
+  version: async () => versionVerb,
+};
+
+const versionVerb: Verb = {
+  name: 'version',
+  usage: '',
+  summary: 'the version of this program',
+  flags: {},
+  arity: [0, 0],
+  async run({ output }) {
+    output.result({ version: VERSION }, ({ version }) => [`coral-reef ${version}`]);
+    return ExitCode.done;
+  },
+};
+
+export const VERB_NAMES: readonly string[] = Object.keys(LOADERS);
+
+/** Undefined where there is no such verb. */
+export async function loadVerb(name: string): Promise<Verb | undefined> {
+  if (name === SERVE_VERB) return (await import('./mount.js')).serveVerb;
+  return Object.hasOwn(LOADERS, name) ? LOADERS[name]() : undefined;
+}
+
+export function allVerbs(): Promise<Verb[]> {
+  return Promise.all(Object.values(LOADERS).map((load) => load()));
+}

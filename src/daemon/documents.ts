@@ -1,0 +1,111 @@
+/** The documents that the daemon answers with and `--json` prints: stable field names, bytes, ISO 8601. */
+import type { Settings } from '../config/types.js';
+import type { Job, MigrationStatus } from '../migration/types.js';
+import type { Placement, Temperature } from '../policy/types.js';
+
+export interface WhereDocument {
+  path: string;
+  type: 'file' | 'directory' | 'symlink' | 'other';
+  /** Of the form that is served; null for what has no data. */
+  tier: string | null;
+  form: 'plain' | 'packed' | null;
+  class: string | null;
+  temperature: Temperature | null;
+  heat: number | null;
+  /** Tier of the nearest pin, its own or of a directory above. */
+  pinned: string | null;
+  size: number;
+  storedBytes: number;
+  sharedBytes: number;
+  /** The packed form under a clean hot copy. */
+  packedTier: string | null;
+  open: boolean;
+  lastOpened: string | null;
+}
+
+export interface ExplainDocument extends WhereDocument {
+  /** The rule that decides. */
+  rule: string;
+  placement: Placement;
+  /** Where it is and in which form, in a sentence. */
+  now: string;
+  /** What moves it next and when, or why nothing does. */
+  next: string;
+  jobs: Job[];
+}
+
+export interface TierDocument {
+  name: string;
+  medium: string;
+  path: string;
+  capacity: number;
+  used: number;
+  free: number;
+  plainBytes: number;
+  packedBytes: number;
+  high: number;
+  low: number;
+  state: string;
+  problem: string | null;
+}
+
+export interface StatusDocument {
+  mountpoint: string;
+  volume: string;
+  volumeId: string;
+  version: string;
+  pid: number;
+  started: string;
+  health: 'ok' | 'degraded';
+  problems: string[];
+  policy: string;
+  readOnly: boolean;
+  passthrough: boolean;
+  channel: string;
+  tiers: TierDocument[];
+  savings: {
+    logicalBytes: number;
+    storedBytes: number;
+    dedupBytes: number;
+    compressionBytes: number;
+  };
+  migration: MigrationStatus;
+  counts: { inodes: number; packs: number; unsettled: number; openHandles: number };
+}
+
+export interface MoveDocument {
+  path: string;
+  kind: 'promote' | 'demote';
+  files: number;
+  bytes: number;
+  /** Files that are there already, with no data or not to be moved. */
+  skipped: number;
+  jobs: Job[];
+}
+
+export interface PinDocument {
+  path: string;
+  pinned: string | null;
+}
+
+export interface MoveProgress {
+  done: number;
+  total: number;
+  finished: number;
+  files: number;
+}
+
+export interface PolicyDocument {
+  /** `migrateRate` is null for no limit: JSON has no infinity. */
+  settings: Omit<Settings, 'migrateRate' | 'rules' | 'mount'> & { migrateRate: number | null };
+  /** The operator's rules as text, in order. */
+  rules: string[];
+}
+
+/** Of `fsck` and `scrub`. */
+export interface CheckDocument {
+  /** What was looked at and how many of each. */
+  checked: Record<string, number>;
+  /** One line each; empty where nothing is wrong. */
+  problems: string[];
+}

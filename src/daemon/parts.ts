@@ -1,0 +1,134 @@
+/**
+ * The object graph of one mounted volume, except for the kernel's side of it.
+ *
+ * Opened in this order, closed in reverse:
+ * 1. the volume's lock, so that nobody else writes
+ * 2. the store (LMDB)
+ * 3. the tiers, checked by their markers
+ * 4. the namespace
+ * 5. the content store, which repairs the packs that a crash left open
+ * 6. the filesystem
+ * 7. migration, after the moves that a crash cut off are cleaned up
+ * 8. what a crash left in the filesystem: orphans, unsettled files
+ */
+import { join } from 'node:path';
+import { CoralError, ExitCode } from '../config/errors.js';
+import { openContentStore } from '../content/content-store.js';
+import type { ContentStore } from '../content/types.js';
+import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
+import { copyNamespace } from '../integrity/namespace-copy.js';
+import { createMigration } from '../migration/migration.js';
+import { recoverJobs } from '../migration/recover.js';
+import type { Migration } from '../migration/types.js';
+import { openNamespace } from '../namespace/namespace.js';
+import type { Namespace } from '../namespace/types.js';
+import { native } from '../native.js';
+import { errorField, type Log } from '../observe/log.js';
+import { compileRules, type RuleSet } from '../policy/rules.js';
+import { openStore } from '../store/store.js';
+import type { Store } from '../store/types.js';
+import { openTierSet } from '../tiers/tier-set.js';
+import type { TierSet } from '../tiers/types.js';
+import { lockVolume } from './lock.js';
+import type { MountPlan } from './preflight.js';
+import type { Teardown } from './teardown.js';
+
+export interface Parts {
+  plan: MountPlan;
+  store: Store;
+  tiers: TierSet;
+  namespace: Namespace;
+  content: ContentStore;
+  filesystem: Filesystem;
+  migration: Migration;
+  rules: RuleSet;
+  log: Log;
+}
+
+/** What a check of a volume that is not mounted needs as well. */
+export type VolumeParts = Pick<Parts, 'plan' | 'store' | 'tiers' | 'namespace' | 'content' | 'log'>;
+
+/** Steps 1 to 5. @throws CoralError; what was opened is in `teardown` */
+export async function openVolume(
+  plan: MountPlan,
+  mountpoint: string | null,
+  log: Log,
+  teardown: Teardown,
+): Promise<VolumeParts> {
+  const lock = await lockVolume(plan.directory, mountpoint);
+  teardown.add('unlock the volume', () => lock.release());
+  const store = await openVolumeStore(plan.directory);
+  teardown.add('close the store', () => store.close());
+  const tiers = await openTierSet({
+    volume: plan.volume,
+    overrides: plan.settings.tierDirectories,
+    missingTier: plan.settings.missingTier,
+    readOnly: plan.settings.mount.readOnly,
+    store,
+    log,
+  });
+  const namespace = openNamespace(store);
+  teardown.add('make everything durable', () => makeDurable({ plan, store, tiers, log }));
+  const content = openContentStore({ store, tiers, volumeId: plan.volume.id, log });
+  await content.recover();
+  teardown.add('close the content store', () => content.close());
+  return { plan, store, tiers, namespace, content, log };
+}
+
+/** All steps. @throws CoralError; what was opened is in `teardown` */
+export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): Promise<Parts> {
+  const opened = await openVolume(plan, plan.mountpoint, log, teardown);
+  const { namespace, content, tiers, store } = opened;
+  const { settings, volume } = plan;
+  const rules = compileRules(
+    settings,
+    volume.tiers.map((tier) => tier.name),
+  );
+  const filesystem = createFilesystem({
+    namespace,
+    content,
+    tiers,
+    settings,
+    volumeId: volume.id,
+    log,
+  });
+  teardown.add('settle open files', () => filesystem.close());
+  await recoverJobs({ store, namespace, tiers, log });
+  const migration = createMigration({
+    namespace,
+    content,
+    tiers,
+    store,
+    activity: filesystem.activity,
+    rules,
+    settings,
+    chunking: volume.chunking,
+    log,
+  });
+  filesystem.setMigration(migration);
+  teardown.add('stop migration', () => migration.close());
+  await filesystem.recover();
+  return { ...opened, filesystem, migration, rules };
+}
+
+async function openVolumeStore(directory: string): Promise<Store> {
+  try {
+    return await openStore(join(directory, 'namespace'));
+  } catch (error) {
+    throw new CoralError(ExitCode.unusable, (error as Error).message, { cause: error });
+  }
+}
+
+/** Data first, then what refers to it, then the copies of that on the other tiers. */
+async function makeDurable(parts: Pick<Parts, 'plan' | 'store' | 'tiers' | 'log'>): Promise<void> {
+  const { store, tiers, log, plan } = parts;
+  const usable = tiers.tiers.filter((tier) => tier.state !== 'missing');
+  for (const tier of usable) await native.syncFilesystem(tier.path);
+  await store.commit();
+  if (plan.settings.mount.readOnly) return;
+  try {
+    await copyNamespace(store, tiers);
+  } catch (error) {
+    log.warn(errorField(error), 'the copies of the namespace on the tiers are not up to date');
+  }
+}

@@ -1,0 +1,157 @@
+/** Checks before anything is written or mounted: each refusal is one line that names the way out. */
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
+import {
+  bytesOf,
+  isCoralReef,
+  isInside,
+  mountAt,
+  readMounts,
+  shown,
+  type MountEntry,
+} from '../config/mountinfo.js';
+import { DEFAULT_CONFIG_FILE, checkTierNames, loadSettings } from '../config/settings.js';
+import type { Settings } from '../config/types.js';
+import { readVolume } from '../tiers/volume.js';
+import type { VolumeConfig } from '../tiers/types.js';
+
+export interface MountRequest {
+  volume: string;
+  mountpoint: string;
+  /** Texts of `-o`. */
+  options: readonly string[];
+}
+
+export interface MountPlan {
+  /** Directory of the volume, absolute, without symbolic links. */
+  directory: string;
+  volume: VolumeConfig;
+  mountpoint: string;
+  settings: Settings;
+  warnings: string[];
+  /** A mount of this volume whose daemon may be gone; looked at once the lock is ours. */
+  leftover: MountEntry | undefined;
+}
+
+/** @throws CoralError */
+export async function planMount(request: MountRequest): Promise<MountPlan> {
+  const directory = volumeDirectory(request.volume);
+  const { settings, warnings } = loadSettings({
+    options: request.options,
+    environment: process.env,
+    defaultConfigFile: join(directory, DEFAULT_CONFIG_FILE),
+    isRoot: process.geteuid?.() === 0,
+  });
+  const volume = await readVolume(directory);
+  checkTierNames(
+    settings,
+    volume.tiers.map((tier) => tier.name),
+  );
+  const mountpoint = mountpointPath(request.mountpoint);
+  const leftover = checkMountpoint(mountpoint, directory);
+  checkApart(mountpoint, directory, volume, settings);
+  return { directory, volume, mountpoint, settings, warnings, leftover };
+}
+
+/** @throws CoralError where it is no directory */
+export function volumeDirectory(typed: string): string {
+  try {
+    const directory = realpathSync(typed);
+    if (statSync(directory).isDirectory()) return directory;
+  } catch (error) {
+    throw new CoralError(
+      ExitCode.unusable,
+      `${typed}: no volume there: ${reasonOf(error)}. Make one: ` +
+        `coral-reef init ${typed} --tier NAME=DIR`,
+      { cause: error },
+    );
+  }
+  throw new CoralError(ExitCode.unusable, `${typed}: a volume is a directory, and this is a file`);
+}
+
+/** Absolute, without symbolic links; looks only at what is above the mount point. */
+export function mountpointPath(typed: string): string {
+  const path = resolve(typed);
+  if (path === '/') throw new CoralError(ExitCode.failed, '/: it can not be the mount point');
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch (error) {
+    throw badMountpoint(path, reasonOf(error), `Create it: mkdir -p ${path}`, error);
+  }
+}
+
+/** @returns a mount of the same volume that lies there, which may be a leftover */
+function checkMountpoint(path: string, directory: string): MountEntry | undefined {
+  const there = mountAt(readMounts(), bytesOf(path));
+  if (isCoralReef(there)) {
+    if (there.source === bytesOf(directory)) return there;
+    const other = shown(there.source);
+    throw badMountpoint(
+      path,
+      `volume ${other} is mounted there`,
+      `Unmount it first: umount ${path}`,
+    );
+  }
+  checkEmptyDirectory(path);
+  return undefined;
+}
+
+export function checkEmptyDirectory(path: string): void {
+  let names: string[];
+  try {
+    if (realpathSync(path) !== path) {
+      const target = realpathSync(path);
+      throw badMountpoint(path, 'it is a symbolic link', `Name what it leads to: ${target}`);
+    }
+    names = readdirSync(path);
+  } catch (error) {
+    if (error instanceof CoralError) throw error;
+    const remedy = {
+      ENOENT: `Create it: mkdir -p ${path}`,
+      ENOTDIR: 'Name an empty directory',
+      ENOTCONN: `Take the dead mount away: fusermount3 -u ${path} (or umount -l ${path})`,
+    }[errnoName(error) ?? ''];
+    throw badMountpoint(path, reasonOf(error), remedy ?? 'Name an empty directory', error);
+  }
+  if (names.length === 0) return;
+  const remedy = 'Files there would be hidden: name an empty directory, or move them away';
+  throw badMountpoint(path, `it is not empty (${names[0]} is in it)`, remedy);
+}
+
+/** Volume, tiers and mount point must not contain one another: the daemon would wait for itself. */
+function checkApart(
+  mountpoint: string,
+  directory: string,
+  volume: VolumeConfig,
+  settings: Settings,
+): void {
+  const places = volume.tiers.map((tier): [string, string] => [
+    `tier ${tier.name}`,
+    settings.tierDirectories[tier.name] ?? tier.path,
+  ]);
+  for (const [what, place] of [...places, ['the volume', directory] as const]) {
+    const path = realOr(place);
+    if (isInside(path, mountpoint)) {
+      const why = `${what} (${path}) is inside it and would be hidden`;
+      throw badMountpoint(mountpoint, why, 'Name another directory');
+    }
+    if (isInside(mountpoint, path)) {
+      const why = `it is inside ${what} (${path})`;
+      throw badMountpoint(mountpoint, why, 'Name a directory outside');
+    }
+  }
+}
+
+function realOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
+function badMountpoint(path: string, why: string, remedy: string, cause?: unknown): CoralError {
+  const message = `${path}: it can't be the mount point: ${why}. ${remedy}`;
+  return new CoralError(ExitCode.failed, message, { cause });
+}

@@ -1,0 +1,40 @@
+/** Answers `explain`: the rule that decides, and what comes next. */
+import { explain as explainFacts } from '../../policy/explain.js';
+import type { TierFill } from '../../policy/types.js';
+import type { Tier } from '../../tiers/types.js';
+import { CoralError, ExitCode } from '../../config/errors.js';
+import type { ExplainDocument } from '../documents.js';
+import type { Parts } from '../parts.js';
+import { factsOf, findTarget, isFile } from './find.js';
+import { whereOf } from './where.js';
+
+export async function explain(
+  parts: Parts,
+  args: Record<string, unknown>,
+): Promise<ExplainDocument> {
+  const target = findTarget(parts.namespace, args);
+  const { inode, below, path } = target;
+  if (!isFile(inode)) {
+    throw new CoralError(ExitCode.failed, `${path}: only files have data that moves; name a file`);
+  }
+  const facts = factsOf(parts, inode, below);
+  const placement = parts.rules.placementFor(facts);
+  const fills = parts.tiers.tiers.map((tier) => fillOf(parts, tier));
+  const { rule, now, next } = explainFacts(facts, placement, fills);
+  const jobs = parts.migration.status().running.filter((job) => job.ino === inode.ino);
+  return { ...(await whereOf(parts, target)), rule, placement, now, next, jobs };
+}
+
+function fillOf(parts: Parts, tier: Tier): TierFill {
+  const { watermarks, tierWatermarks } = parts.plan.settings;
+  const { used, free } = parts.tiers.usage(tier);
+  return {
+    name: tier.name,
+    used,
+    free,
+    arriving: 0,
+    writable: tier.state === 'ok' || tier.state === 'full',
+    ...watermarks,
+    ...tierWatermarks[tier.name],
+  };
+}

@@ -1,0 +1,50 @@
+/** Every request that the control socket answers, by its verb. */
+import { usageError } from '../../config/errors.js';
+import { checkVolume } from '../../integrity/check.js';
+import { scrub } from '../../integrity/scrub.js';
+import type { MigrationStatus } from '../../migration/types.js';
+import type { Handlers } from '../control.js';
+import type { PolicyDocument } from '../documents.js';
+import type { Parts } from '../parts.js';
+import { explain } from './explain.js';
+import { mustBeWritable } from './find.js';
+import { move } from './move.js';
+import { pin, unpin } from './pin.js';
+import { status } from './status.js';
+import { where } from './where.js';
+
+export function createHandlers(parts: Parts): Handlers {
+  return {
+    status: () => status(parts),
+    where: (args) => where(parts, args),
+    explain: (args) => explain(parts, args),
+    promote: (args, progress) => move('promote', parts, args, progress),
+    demote: (args, progress) => move('demote', parts, args, progress),
+    pin: (args) => pin(parts, args),
+    unpin: (args) => unpin(parts, args),
+    migration: (args) => migration(parts, args),
+    policy: () => policy(parts),
+    gc: () => {
+      mustBeWritable(parts);
+      return parts.content.reclaim();
+    },
+    scrub: (_args, progress) => scrub(parts, progress),
+    fsck: (_args, progress) => checkVolume(parts, progress),
+  };
+}
+
+function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus {
+  const { migration } = parts;
+  if (args['action'] === 'pause') migration.pause();
+  else if (args['action'] === 'resume') migration.resume();
+  else if (args['action'] !== 'status') throw usageError('migration: status, pause or resume');
+  return migration.status();
+}
+
+function policy(parts: Parts): PolicyDocument {
+  const { rules, mount: _mount, migrateRate, ...settings } = parts.plan.settings;
+  return {
+    settings: { ...settings, migrateRate: migrateRate === Infinity ? null : migrateRate },
+    rules: rules.map(({ match, place }) => `${JSON.stringify(match)} -> ${JSON.stringify(place)}`),
+  };
+}

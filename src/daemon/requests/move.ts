@@ -1,0 +1,87 @@
+/** Answers `promote` and `demote`: submits a job for each file, and with `wait` follows them. */
+import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
+import type { Job, JobKind } from '../../migration/types.js';
+import type { Inode } from '../../namespace/types.js';
+import type { Tier } from '../../tiers/types.js';
+import type { Progress } from '../control.js';
+import type { MoveDocument, MoveProgress } from '../documents.js';
+import type { Parts } from '../parts.js';
+import { factsOf, findTarget, mustBeWritable, tierArgument, type Target } from './find.js';
+import { filesBelow } from './walk.js';
+
+const PROGRESS_MS = 200;
+
+export async function move(
+  kind: JobKind,
+  parts: Parts,
+  args: Record<string, unknown>,
+  progress: Progress,
+): Promise<MoveDocument> {
+  mustBeWritable(parts);
+  const target = findTarget(parts.namespace, args);
+  const to = tierArgument(parts.tiers, args);
+  const jobs: Job[] = [];
+  let [skipped, bytes] = [0, 0];
+  for await (const file of filesBelow(parts.namespace, target)) {
+    const job = submit(kind, parts, file, to);
+    if (job === null) skipped += 1;
+    else jobs.push(job);
+    if (job !== null) bytes += file.inode.size;
+  }
+  if (args['wait'] === true) await follow(parts, jobs, target.path, progress);
+  return { path: target.path, kind, files: jobs.length, bytes, skipped, jobs };
+}
+
+/** @returns null where there is nothing to move. */
+function submit(kind: JobKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
+  const { inode } = file;
+  if (inode.plainTier === 0 && inode.packedTier === 0) return null;
+  const facts = factsOf(parts, inode, file.below);
+  const placement = parts.rules.placementFor(facts);
+  const tier = to?.name ?? (kind === 'promote' ? placement.tier : placement.cold);
+  const pack = kind === 'demote' && placement.pack;
+  if (isThere(kind, parts, inode, tier, pack)) return null;
+  const options = { pack, because: `asked for by ${kind}`, urgent: true };
+  return parts.migration.submit(kind, inode.ino, tier, options);
+}
+
+function isThere(kind: JobKind, parts: Parts, inode: Inode, tier: string, pack: boolean): boolean {
+  const id = parts.tiers.byName(tier)?.id;
+  if (kind === 'promote' || !pack) return inode.plainTier === id;
+  return inode.plainTier === 0 && inode.packedTier === id;
+}
+
+/** @throws CoralError with the first failure, after all have ended */
+async function follow(
+  parts: Parts,
+  jobs: readonly Job[],
+  path: string,
+  progress: Progress,
+): Promise<void> {
+  let finished = 0;
+  const failures: string[] = [];
+  const timer = setInterval(() => progress(progressOf(jobs, finished)), PROGRESS_MS);
+  const each = jobs.map(async (job) => {
+    try {
+      await parts.migration.finished(job);
+    } catch (error) {
+      failures.push(job.error ?? reasonOf(error));
+    }
+    finished += 1;
+  });
+  await Promise.all(each);
+  clearInterval(timer);
+  progress(progressOf(jobs, finished));
+  if (failures.length === 0) return;
+  const count = failures.length === 1 ? '' : `${failures.length} of ${jobs.length} failed; first: `;
+  throw new CoralError(ExitCode.failed, `${path}: ${count}${failures[0]}`);
+}
+
+function progressOf(jobs: readonly Job[], finished: number): MoveProgress {
+  let [done, total] = [0, 0];
+  for (const job of jobs) {
+    done += job.state === 'done' ? job.total : job.done;
+    total += job.total;
+  }
+  return { done, total, finished, files: jobs.length };
+}

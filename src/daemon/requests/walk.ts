@@ -1,0 +1,47 @@
+/** All files below a directory, in slices, so that a big tree does not hold up who reads and writes. */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Inode, Namespace } from '../../namespace/types.js';
+import { isDirectory, isFile, type Target } from './find.js';
+
+const SLICE = 500;
+
+/** The target itself where it is a file. A file with two names below comes once. */
+export async function* filesBelow(namespace: Namespace, target: Target): AsyncGenerator<Target> {
+  if (isFile(target.inode)) yield target;
+  if (!isDirectory(target.inode)) return;
+  const linked = new Set<number>();
+  const directories: Target[] = [target];
+  for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
+    for await (const child of children(namespace, at)) {
+      if (isDirectory(child.inode)) directories.push(child);
+      else if (isFile(child.inode) && first(child.inode, linked)) yield child;
+    }
+  }
+}
+
+function first(inode: Inode, linked: Set<number>): boolean {
+  if (inode.nlink < 2) return true;
+  const seen = linked.has(inode.ino);
+  linked.add(inode.ino);
+  return !seen;
+}
+
+/** Continues by cookie after each slice, so entries may come and go meanwhile. */
+async function* children(namespace: Namespace, directory: Target): AsyncGenerator<Target> {
+  let cookie: Buffer | undefined;
+  for (;;) {
+    const slice: Target[] = [];
+    let read = 0;
+    for (const entry of namespace.list(directory.inode.ino, cookie)) {
+      const inode = namespace.get(entry.ino);
+      const below = `${directory.below === '/' ? '' : directory.below}/${entry.name}`;
+      if (inode !== undefined) slice.push({ inode, below, path: below });
+      cookie = entry.cookie;
+      read += 1;
+      if (read === SLICE) break;
+    }
+    yield* slice;
+    if (read < SLICE) return;
+    await turn();
+  }
+}

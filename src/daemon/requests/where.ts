@@ -1,0 +1,61 @@
+/** Answers `where`: what one inode is and where its bytes lie. */
+import { temperatureOf } from '../../policy/heat.js';
+import type { Inode } from '../../namespace/types.js';
+import type { WhereDocument } from '../documents.js';
+import type { Parts } from '../parts.js';
+import { factsOf, findTarget, isDirectory, isFile, isSymlink, pinOf, type Target } from './find.js';
+
+const BLOCK = 512;
+
+export async function where(parts: Parts, args: Record<string, unknown>): Promise<WhereDocument> {
+  return whereOf(parts, findTarget(parts.namespace, args));
+}
+
+export async function whereOf(parts: Parts, target: Target): Promise<WhereDocument> {
+  const { inode, below, path } = target;
+  if (!isFile(inode)) return notAFile(parts, inode, path);
+  const facts = factsOf(parts, inode, below);
+  const packed = inode.packedTier === 0 ? undefined : await parts.content.summary(inode.ino);
+  const form = facts.plainTier !== null ? 'plain' : packed !== undefined ? 'packed' : null;
+  return {
+    path,
+    type: 'file',
+    tier: facts.plainTier ?? facts.packedTier,
+    form,
+    class: inode.fileClass,
+    temperature: temperatureOf(facts.heat),
+    heat: round(facts.heat),
+    pinned: facts.pin,
+    size: inode.size,
+    storedBytes: inode.plainBlocks * BLOCK + (packed?.storedBytes ?? 0),
+    sharedBytes: packed?.sharedBytes ?? 0,
+    packedTier: facts.packedTier,
+    open: facts.open,
+    lastOpened: inode.heatAt === 0 ? null : new Date(inode.heatAt).toISOString(),
+  };
+}
+
+/** Directories and links have no data on a tier, but a pin may hang on them. */
+function notAFile(parts: Parts, inode: Inode, path: string): WhereDocument {
+  const type = isDirectory(inode) ? 'directory' : isSymlink(inode) ? 'symlink' : 'other';
+  return {
+    path,
+    type,
+    tier: null,
+    form: null,
+    class: null,
+    temperature: null,
+    heat: null,
+    pinned: pinOf(parts, inode),
+    size: inode.size,
+    storedBytes: 0,
+    sharedBytes: 0,
+    packedTier: null,
+    open: false,
+    lastOpened: null,
+  };
+}
+
+function round(heat: number): number {
+  return Math.round(heat * 1000) / 1000;
+}
