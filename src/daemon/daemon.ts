@@ -2,11 +2,11 @@
  * The daemon of one mounted volume: start, serve, stop.
  *
  * Start: 1. the parts (parts.ts); 2. the kernel mount; 3. the channel, until the kernel's handshake;
- * 4. read-ahead; 5. the control socket; 6. the planner, which begins to wish for moves.
+ * 4. read-ahead; 5. the control socket.
  *
- * Stop, after the mount is gone (umount, Ctrl-C, SIGTERM, a broken connection): the planner, the control
- * socket, the channel, migration, open files settled, the content store, every tier flushed, the namespace
- * committed and copied to the tiers, the store, the lock. Each step runs even if the one before failed.
+ * Stop, after the mount is gone (umount, Ctrl-C, SIGTERM, a broken connection): the control socket, the
+ * channel, migration with its planner, open files settled, the content store, every tier flushed, the
+ * namespace committed and copied to the tiers, the store, the lock. Each step runs even if the one before failed.
  * A signal asks the kernel to unmount and waits; open files are given some time, then cut off: what was
  * written is safe either way, because the flush comes after.
  */
@@ -15,7 +15,6 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { createChannel } from '../fuse/channel.js';
-import { createPlanner } from '../migration/planner.js';
 import type { FuseSession } from '../native.js';
 import { errorField, type Log } from '../observe/log.js';
 import { openControl } from './control.js';
@@ -46,7 +45,6 @@ export async function startDaemon(plan: MountPlan, log: Log): Promise<Daemon> {
     const handlers = createHandlers(parts);
     const control = await openControl(plan.directory, handlers, log);
     teardown.add('close the control socket', () => control.close());
-    if (!plan.settings.mount.readOnly) startPlanner(parts, teardown);
     log.info({ volume: plan.directory, mountpoint: plan.mountpoint }, 'mounted');
     return daemonOf(plan, connection, teardown, log);
   } catch (error) {
@@ -141,11 +139,6 @@ function clearLeftover(plan: MountPlan, log: Log): void {
   if (there?.device !== plan.leftover.device) return;
   log.warn({ mountpoint: plan.mountpoint }, 'taking away the mount of a daemon that is gone');
   detach(plan.mountpoint);
-}
-
-function startPlanner(parts: Parts, teardown: Teardown): void {
-  const planner = createPlanner(parts);
-  teardown.add('stop the planner', () => planner.stop());
 }
 
 function noteDamage(parts: Parts, ino: number, chunk: number, pack: string, reason: string): void {

@@ -105,6 +105,7 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
     chunking: volume.chunking,
     log,
   });
+  if (settings.mount.readOnly) migration.pause();
   filesystem.setMigration(migration);
   teardown.add('stop migration', () => migration.close());
   await filesystem.recover();

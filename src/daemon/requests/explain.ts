@@ -5,7 +5,7 @@ import type { Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
 import type { ExplainDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
-import { factsOf, findTarget, isFile } from './find.js';
+import { factsOfTarget, findTarget, isFile } from './find.js';
 import { whereOf } from './where.js';
 
 export async function explain(
@@ -13,11 +13,11 @@ export async function explain(
   args: Record<string, unknown>,
 ): Promise<ExplainDocument> {
   const target = findTarget(parts.namespace, args);
-  const { inode, below, path } = target;
+  const { inode, path } = target;
   if (!isFile(inode)) {
     throw new CoralError(ExitCode.failed, `${path}: only files have data that moves; name a file`);
   }
-  const facts = factsOf(parts, inode, below);
+  const facts = factsOfTarget(parts, target);
   const placement = parts.rules.placementFor(facts);
   const fills = parts.tiers.tiers.map((tier) => fillOf(parts, tier));
   const { rule, now, next } = explainFacts(facts, placement, fills);

@@ -2,7 +2,7 @@
 import { CoralError, ExitCode, usageError } from '../../config/errors.js';
 import { didYouMean } from '../../config/suggest.js';
 import { ROOT_INO, type Inode, type Namespace } from '../../namespace/types.js';
-import { decayed } from '../../policy/heat.js';
+import { factsOf, pinOf } from '../../migration/facts.js';
 import type { FileFacts } from '../../policy/types.js';
 import type { Tier, TierSet } from '../../tiers/types.js';
 import { shown } from '../../config/mountinfo.js';
@@ -63,35 +63,18 @@ export function tierArgument(tiers: TierSet, args: Record<string, unknown>): Tie
   );
 }
 
-/** The nearest pin of an inode, its own or of a directory above; null for none. */
-export function pinOf(parts: Pick<Parts, 'namespace' | 'tiers'>, inode: Inode): string | null {
-  let at: Inode | undefined = inode;
-  for (let depth = 0; at !== undefined && depth < 4096; depth += 1) {
-    if (at.pin !== 0) return parts.tiers.byId(at.pin)?.name ?? null;
-    at = at.ino === ROOT_INO ? undefined : parts.namespace.get(at.parent);
-  }
-  return null;
+/** The tier of the nearest pin, its own or of a directory above; null for none. */
+export function pinnedTo(parts: Pick<Parts, 'namespace' | 'tiers'>, inode: Inode): string | null {
+  return parts.tiers.byId(pinOf(parts.namespace, inode))?.name ?? null;
 }
 
-export function tierName(tiers: TierSet, id: number): string | null {
-  return id === 0 ? null : (tiers.byId(id)?.name ?? null);
-}
-
-/** What policy decides from, as of now. */
-export function factsOf(parts: Parts, inode: Inode, path: string): FileFacts {
-  const elapsed = inode.heatAt === 0 ? 0 : Date.now() - inode.heatAt;
-  return {
-    ino: inode.ino,
-    path,
-    size: inode.size,
-    fileClass: inode.fileClass,
-    heat: decayed(inode.heat, elapsed, parts.plan.settings.halfLifeMs),
-    idleMs: Math.max(0, elapsed),
-    plainTier: tierName(parts.tiers, inode.plainTier),
-    packedTier: tierName(parts.tiers, inode.packedTier),
-    pin: pinOf(parts, inode),
-    open: parts.filesystem.activity.handles(inode.ino).total > 0,
-  };
+/** What policy decides from, as of now. @throws CoralError where the file was deleted meanwhile */
+export function factsOfTarget(parts: Parts, { inode, path }: Target): FileFacts {
+  const { namespace, tiers, filesystem, plan } = parts;
+  const deps = { namespace, tiers, activity: filesystem.activity, settings: plan.settings };
+  const facts = factsOf(deps, inode, Date.now());
+  if (facts === undefined) throw absent(path);
+  return facts;
 }
 
 /** Refuses what would change a volume that is mounted read-only. */

@@ -6,7 +6,7 @@ import type { Tier } from '../../tiers/types.js';
 import type { Progress } from '../control.js';
 import type { MoveDocument, MoveProgress } from '../documents.js';
 import type { Parts } from '../parts.js';
-import { factsOf, findTarget, mustBeWritable, tierArgument, type Target } from './find.js';
+import { factsOfTarget, findTarget, mustBeWritable, tierArgument, type Target } from './find.js';
 import { filesBelow } from './walk.js';
 
 const PROGRESS_MS = 200;
@@ -36,7 +36,7 @@ export async function move(
 function submit(kind: JobKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
   const { inode } = file;
   if (inode.plainTier === 0 && inode.packedTier === 0) return null;
-  const facts = factsOf(parts, inode, file.below);
+  const facts = factsOfTarget(parts, file);
   const placement = parts.rules.placementFor(facts);
   const tier = to?.name ?? (kind === 'promote' ? placement.tier : placement.cold);
   const pack = kind === 'demote' && placement.pack;

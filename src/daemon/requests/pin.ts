@@ -3,7 +3,7 @@ import { CoralError, ExitCode } from '../../config/errors.js';
 import type { Tier } from '../../tiers/types.js';
 import type { PinDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
-import { findTarget, mustBeWritable, pinOf, tierArgument, type Target } from './find.js';
+import { findTarget, mustBeWritable, pinnedTo, tierArgument, type Target } from './find.js';
 
 export async function pin(parts: Parts, args: Record<string, unknown>): Promise<PinDocument> {
   mustBeWritable(parts);
@@ -22,7 +22,7 @@ async function setPin(parts: Parts, target: Target, tier: Tier | null): Promise<
   target.inode.pin = tier?.id ?? 0;
   namespace.update(target.inode);
   await namespace.commit();
-  return { path: target.path, pinned: pinOf(parts, target.inode) };
+  return { path: target.path, pinned: pinnedTo(parts, target.inode) };
 }
 
 /** Where its plain data is; packed files, directories and the like go to the fastest. */

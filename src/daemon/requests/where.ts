@@ -3,7 +3,15 @@ import { temperatureOf } from '../../policy/heat.js';
 import type { Inode } from '../../namespace/types.js';
 import type { WhereDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
-import { factsOf, findTarget, isDirectory, isFile, isSymlink, pinOf, type Target } from './find.js';
+import {
+  factsOfTarget,
+  findTarget,
+  isDirectory,
+  isFile,
+  isSymlink,
+  pinnedTo,
+  type Target,
+} from './find.js';
 
 const BLOCK = 512;
 
@@ -12,9 +20,9 @@ export async function where(parts: Parts, args: Record<string, unknown>): Promis
 }
 
 export async function whereOf(parts: Parts, target: Target): Promise<WhereDocument> {
-  const { inode, below, path } = target;
+  const { inode, path } = target;
   if (!isFile(inode)) return notAFile(parts, inode, path);
-  const facts = factsOf(parts, inode, below);
+  const facts = factsOfTarget(parts, target);
   const packed = inode.packedTier === 0 ? undefined : await parts.content.summary(inode.ino);
   const form = facts.plainTier !== null ? 'plain' : packed !== undefined ? 'packed' : null;
   return {
@@ -46,7 +54,7 @@ function notAFile(parts: Parts, inode: Inode, path: string): WhereDocument {
     class: null,
     temperature: null,
     heat: null,
-    pinned: pinOf(parts, inode),
+    pinned: pinnedTo(parts, inode),
     size: inode.size,
     storedBytes: 0,
     sharedBytes: 0,
