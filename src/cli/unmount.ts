@@ -2,9 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountAt, readMounts } from '../config/mountinfo.js';
-import { isLocked } from '../daemon/lock.js';
 import { mountpointPath } from '../daemon/preflight.js';
-import { native } from '../native.js';
 import { namedMount, type Mounted } from './locate.js';
 import type { Output } from './output.js';
 import type { Invocation, Verb } from './verb.js';
@@ -28,7 +26,7 @@ async function unmount(invocation: Invocation): Promise<ExitCode> {
   const { output } = invocation;
   const mount = namedMount(mountpointPath(invocation.positionals[0]));
   requireMountpoint(mount, mountpointPath(invocation.positionals[0]));
-  detach(mount, invocation.has('lazy'));
+  await detach(mount, invocation.has('lazy'));
   if (!invocation.has('no-wait') && !invocation.has('lazy')) await daemonEnded(mount, output);
   output.result({ mountpoint: mount.mountpoint, volume: mount.volume, unmounted: true }, () => []);
   return ExitCode.done;
@@ -43,7 +41,8 @@ function requireMountpoint({ mountpoint }: Mounted, typed: string): void {
   );
 }
 
-function detach({ mountpoint }: Mounted, lazy: boolean): void {
+async function detach({ mountpoint }: Mounted, lazy: boolean): Promise<void> {
+  const { native } = await import('../native.js');
   try {
     native.unmount(mountpoint, lazy);
   } catch (error) {
@@ -63,21 +62,21 @@ function detach({ mountpoint }: Mounted, lazy: boolean): void {
 
 /** The daemon lets the volume's lock go as its last step. Not for ever: it may serve other readers. */
 async function daemonEnded({ volume }: Mounted, output: Output): Promise<void> {
+  const { isLocked } = await import('../daemon/lock.js');
+  const locked = () => {
+    try {
+      return isLocked(volume);
+    } catch {
+      return false;
+    }
+  };
   const start = Date.now();
   let spoke = false;
-  while (locked(volume)) {
+  while (locked()) {
     if (!spoke && Date.now() - start > SPEAK_AFTER_MS) {
       spoke = true;
       output.say(`coral-reef: ${volume}: waiting for its daemon to make everything durable`);
     }
     await sleep(POLL_MS);
-  }
-}
-
-function locked(volume: string): boolean {
-  try {
-    return isLocked(volume);
-  } catch {
-    return false;
   }
 }

@@ -43,7 +43,6 @@ export async function serveBackground(request: MountRequest): Promise<ExitCode> 
 
 async function begin(plan: MountPlan, log: Log): Promise<Daemon> {
   process.umask(0o077);
-  process.title = `coral-reef ${plan.directory} ${plan.mountpoint}`;
   for (const warning of plan.warnings) log.warn(warning);
   let early: string | null = null;
   let daemon: Daemon | null = null;
