@@ -91,11 +91,21 @@ class Reader {
 
   private wrongRule(issue: z.core.$ZodIssue): Error {
     const path = ['rules', ...issue.path] as (string | number)[];
-    const node = this.document.getIn(path, true) as Node | undefined;
     const place = path
       .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
       .join('');
-    return usageError(`${this.where(node ?? null)}: ${place.slice(1)}: ${issueText(issue, node)}`);
+    const node = this.document.getIn(path, true) as Node | undefined;
+    const text = node === undefined ? 'it is missing' : issueText(issue, node);
+    return usageError(`${this.where(this.nearest(path))}: ${place.slice(1)}: ${text}`);
+  }
+
+  /** The node at a path, or where it would have to be. */
+  private nearest(path: (string | number)[]): Node | null {
+    for (let depth = path.length; depth > 0; depth -= 1) {
+      const node = this.document.getIn(path.slice(0, depth), true) as Node | undefined;
+      if (node !== undefined) return node;
+    }
+    return null;
   }
 
   private where(node: Node | null): string {
