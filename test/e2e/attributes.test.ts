@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readlink } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { MiB, noise, put } from './content.js';
-import { must, run } from './process.js';
+import { must, run } from '../../scripts/lib/process.js';
 
 const getAttribute = (path: string, name: string) =>
   must('getfattr', ['--absolute-names', '--only-values', '-n', name, path]);

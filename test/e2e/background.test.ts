@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { access } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, sleep, waitFor } from './process.js';
+import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
 const COLD = ['settle=500ms', 'cold-after=2s', 'half-life=1s'];
 

@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scenario, TIERS, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, type Result } from './process.js';
+import { must, type Result } from '../../scripts/lib/process.js';
 
 const USAGE = 2;
 const NO_DAEMON = 3;

@@ -4,7 +4,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
-import { must, run } from './process.js';
+import { must, run } from '../../scripts/lib/process.js';
 
 /** A tree as people have it: nested, odd names, links, empty files, modes. */
 async function makeTree(root: string): Promise<void> {

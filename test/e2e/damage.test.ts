@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { open, readFile, stat } from 'node:fs/promises';
 import { scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must } from './process.js';
+import { must } from '../../scripts/lib/process.js';
 
 const dropCaches = () => must('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches']);
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { randomChoices } from '../../scripts/fixtures/random-bytes.js';
 import { exists, scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, sleep, waitFor } from './process.js';
+import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const WRITER = fileURLToPath(new URL('crash-writer.js', import.meta.url));

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { must, run, waitFor, type Result, type RunOptions } from './process.js';
+import { must, run, waitFor, type Result, type RunOptions } from '../../scripts/lib/process.js';
 
 export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 export const program = join(checkout, 'bin/coral-reef');

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { makeGguf, shapeFor } from '../../scripts/fixtures/make-gguf.js';
 import { checkout, exists, scenario } from './harness.js';
 import { digestFile, MiB } from './content.js';
-import { must } from './process.js';
+import { must } from '../../scripts/lib/process.js';
 
 /** Installed by scripts/test. */
 const LLAMA = join(checkout, '.cache/llama/node_modules/node-llama-cpp/dist/index.js');

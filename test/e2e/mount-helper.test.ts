@@ -5,7 +5,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { program, scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, run, waitFor } from './process.js';
+import { must, run, waitFor } from '../../scripts/lib/process.js';
 
 /** The program on the PATH, as an installation has it. */
 async function installed(volume: TestVolume): Promise<NodeJS.ProcessEnv> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { open, stat, writeFile } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
-import { must } from './process.js';
+import { must } from '../../scripts/lib/process.js';
 
 const MODEL = 'models/base/m/model.bin';
 

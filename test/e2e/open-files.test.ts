@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { open, unlink } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, sleep } from './process.js';
+import { must, sleep } from '../../scripts/lib/process.js';
 
 const NAME = 'models/base/m.bin';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { scenario } from './harness.js';
-import { must } from './process.js';
+import { must } from '../../scripts/lib/process.js';
 
 const DATABASE = 'data/conversations/chat.db';
 const ROWS = 200;

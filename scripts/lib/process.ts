@@ -1,4 +1,4 @@
-/** Runs programs for end-to-end tests: output collected, a deadline on each, so that a hang is a failure. */
+/** Runs programs for tests and benchmarks: output collected, a deadline on each, so that a hang fails. */
 import { spawn, type ChildProcess } from 'node:child_process';
 
 export interface Result {

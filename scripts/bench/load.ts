@@ -1,0 +1,119 @@
+/**
+ * How fast a large file is loaded: raw, plain, plain without passthrough, and packed, side by side in one
+ * run. Repeats are interleaved, so that a machine that gets slower meanwhile is slower for all.
+ */
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { MEASURES, prepareCache, type Measure } from './measures.js';
+import { machine, toJson, toTable, type Row } from './report.js';
+import { openBench, type Bench, type BenchPlace, type Subject } from './subjects.js';
+
+const HELP = `usage: scripts/bench/load [--size GIB] [--repeats N] [--lab DIR | --work DIR] [--only TEXT] [--json]
+
+  --size GIB   size of the file, 2 by default
+  --repeats N  samples of each figure, 3 by default; the median is printed
+  --lab DIR    use the throttled tiers that scripts/bench/lab set up in DIR
+  --work DIR   make three tiers on the filesystem of DIR (/var/tmp)
+  --only TEXT  only measures whose name contains TEXT
+  --json       one JSON document with every sample
+`;
+
+interface Options {
+  size: number;
+  repeats: number;
+  lab: string | undefined;
+  work: string;
+  only: string;
+  json: boolean;
+}
+
+function readOptions(): Options | null {
+  const { values } = parseArgs({
+    options: {
+      size: { type: 'string', default: '2' },
+      repeats: { type: 'string', default: '3' },
+      lab: { type: 'string' },
+      work: { type: 'string', default: '/var/tmp' },
+      only: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return null;
+  const size = Math.round(Number(values.size) * 2 ** 30);
+  return { ...values, lab: values.lab, size, repeats: Number(values.repeats) };
+}
+
+async function placeFor(options: Options): Promise<BenchPlace> {
+  const work = await mkdtemp(join(options.work, 'coral-reef-bench-'));
+  const root = options.lab ?? work;
+  const tiers = { nvme: join(root, 'nvme'), ssd: join(root, 'ssd'), hdd: join(root, 'hdd') };
+  return { work, tiers, size: options.size };
+}
+
+/** Which subjects a measure makes sense for. `backing` is about caches above the backing files. */
+function applies(measure: Measure, subject: Subject): boolean {
+  if (measure.writes) return subject.mayWrite;
+  if (measure.cache !== 'backing') return true;
+  return subject.name === 'packed' || subject.name === 'passthrough=off';
+}
+
+async function sample(rows: Map<Measure, Row>, bench: Bench): Promise<void> {
+  for (const [measure, row] of rows) {
+    for (const subject of bench.subjects.filter((candidate) => applies(measure, candidate))) {
+      await prepareCache(measure.cache, subject.path);
+      (row.samples[subject.name] ??= []).push(await measure.run(subject.path));
+      progress('.');
+    }
+  }
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(text);
+}
+
+/** Raw with everything cached is what `backing` is compared with: both read memory, not a medium. */
+function lendRawFigures(rows: Row[]): void {
+  for (const row of rows.filter((candidate) => candidate.cache === 'backing')) {
+    const warm = rows.find((other) => other.measure === row.measure && other.cache === 'warm');
+    const raw = warm?.samples['raw'];
+    if (raw !== undefined) row.samples = { raw, ...row.samples };
+  }
+}
+
+async function measureAll(options: Options): Promise<Row[]> {
+  const bench = await openBench(await placeFor(options));
+  const chosen = MEASURES.filter((measure) => measure.name.includes(options.only));
+  const rows = new Map<Measure, Row>();
+  for (const measure of chosen) {
+    const { name, cache, unit } = measure;
+    rows.set(measure, { measure: name, cache, unit, samples: {} });
+  }
+  try {
+    for (let repeat = 0; repeat < options.repeats; repeat++) await sample(rows, bench);
+    await bench.check();
+  } finally {
+    await bench.close();
+  }
+  lendRawFigures([...rows.values()]);
+  return [...rows.values()];
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  if (options === null) {
+    console.log(HELP);
+    return;
+  }
+  const rows = await measureAll(options);
+  const settings = { sizeBytes: options.size, repeats: options.repeats, lab: options.lab ?? null };
+  if (options.json) {
+    console.log(toJson(rows, settings));
+    return;
+  }
+  console.log(`\n${JSON.stringify(machine())}\n${JSON.stringify(settings)}\n`);
+  console.log(toTable(rows, ['raw', 'plain', 'passthrough=off', 'packed']));
+}
+
+await main();
