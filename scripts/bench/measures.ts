@@ -25,7 +25,8 @@ interface FioJob {
 
 const MiB = 1 << 20;
 const LONG = { timeoutMs: 1_800_000 };
-const RANDOM_SECONDS = 5;
+const COLD_RANDOM_BYTES = 32 * MiB;
+const WARM_RANDOM_SECONDS = 3;
 
 async function fio(path: string, direction: 'read' | 'write', flags: string[]): Promise<FioJob> {
   const output = await must(
@@ -52,17 +53,23 @@ const sequential = async (path: string, engine: 'psync' | 'mmap') => {
   return job.bw_bytes / MiB;
 };
 
-/** `depth` threads each with one request: what the kernel sees is a queue of that depth. */
-const random = async (path: string, depth: number) => {
+/**
+ * `depth` threads each with one request: what the kernel sees is a queue of that depth. Cold, the number of
+ * requests is fixed and small against the file, so that it stays cold; warm, the time is.
+ */
+const random = (depth: number, cache: CacheState) => async (path: string) => {
+  const bound =
+    cache === 'cold'
+      ? [`--io_size=${String(COLD_RANDOM_BYTES / depth)}`]
+      : ['--time_based', `--runtime=${String(WARM_RANDOM_SECONDS)}`];
   const job = await fio(path, 'read', [
     '--rw=randread',
     '--bs=4k',
     '--ioengine=psync',
     `--numjobs=${String(depth)}`,
-    '--time_based',
-    `--runtime=${String(RANDOM_SECONDS)}`,
     '--norandommap',
     '--randrepeat=1',
+    ...bound,
   ]);
   return job.iops;
 };
@@ -91,25 +98,29 @@ with open(sys.argv[1], 'rb') as file:
 const mappedLoop = async (path: string) =>
   Number(await must('python3', ['-c', MAPPED_LOOP, path], LONG));
 
-function readMeasure(
-  name: string,
-  unit: Measure['unit'],
-  caches: CacheState[],
-  run: Measure['run'],
-): Measure[] {
-  return caches.map((cache) => ({ name, unit, cache, writes: false, run }));
+function readMeasure(name: string, run: Measure['run']): Measure[] {
+  const caches: CacheState[] = ['cold', 'backing', 'warm'];
+  return caches.map((cache) => ({ name, unit: 'MiB/s', cache, writes: false, run }));
 }
 
+const RANDOM: [number, CacheState][] = [
+  [1, 'cold'],
+  [1, 'warm'],
+  [32, 'cold'],
+  [32, 'warm'],
+];
+
 export const MEASURES: readonly Measure[] = [
-  ...readMeasure('sequential read', 'MiB/s', ['cold', 'backing', 'warm'], (path) =>
-    sequential(path, 'psync'),
-  ),
-  ...readMeasure('mmap, fio', 'MiB/s', ['cold', 'backing', 'warm'], (path) =>
-    sequential(path, 'mmap'),
-  ),
-  ...readMeasure('mmap, copied in order', 'MiB/s', ['cold', 'backing', 'warm'], mappedLoop),
-  ...readMeasure('4 KiB random read, QD 1', 'IOPS', ['cold', 'warm'], (path) => random(path, 1)),
-  ...readMeasure('4 KiB random read, QD 32', 'IOPS', ['cold', 'warm'], (path) => random(path, 32)),
+  ...readMeasure('sequential read', (path) => sequential(path, 'psync')),
+  ...readMeasure('mmap, fio', (path) => sequential(path, 'mmap')),
+  ...readMeasure('mmap, copied in order', mappedLoop),
+  ...RANDOM.map(([depth, cache]) => ({
+    name: `4 KiB random read, QD ${String(depth)}`,
+    unit: 'IOPS' as const,
+    cache,
+    writes: false,
+    run: random(depth, cache),
+  })),
   { name: 'sequential write, fsync', unit: 'MiB/s', cache: 'warm', writes: true, run: write },
 ];
 
