@@ -137,12 +137,17 @@ export class TestVolume {
 
   /** Runs a verb, whatever its exit code. */
   run(...args: string[]): Promise<Result> {
-    return run(program, args, { timeoutMs: 120_000 });
+    return run(program, args, { timeoutMs: 120_000, env: this.environment() });
   }
 
   /** Runs a verb that must succeed. */
   must(...args: string[]): Promise<string> {
-    return must(program, args, { timeoutMs: 120_000 });
+    return must(program, args, { timeoutMs: 120_000, env: this.environment() });
+  }
+
+  /** Other volumes may be mounted on the machine: this is the one that is meant. */
+  private environment(): NodeJS.ProcessEnv {
+    return { ...process.env, CORAL_REEF_MOUNTPOINT: this.mountpoint };
   }
 
   async json<T>(...args: string[]): Promise<T> {
