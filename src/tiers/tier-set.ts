@@ -162,17 +162,20 @@ function usageOf(tier: OpenTier): TierUsage {
   const plainBytes = tier.account.get('plain');
   const packedBytes = tier.account.get('packed');
   const used = plainBytes + packedBytes;
-  const space = tier.space.read();
-  const capacity = tier.capacity ?? space.size;
-  const under = tier.capacity === null ? Infinity : tier.capacity - used;
-  const free = tier.state === 'missing' ? 0 : Math.max(0, Math.min(under, space.available));
+  const capacity = tier.capacity ?? tier.space.read().size;
+  const free = tier.state === 'missing' ? 0 : placeable(tier, used);
   return { capacity, used, free, plainBytes, packedBytes };
 }
 
+function placeable(tier: OpenTier, used: number): number {
+  const under = tier.capacity === null ? Infinity : tier.capacity - used;
+  return Math.max(0, Math.min(under, tier.space.read().available));
+}
+
 function isFull(tier: OpenTier): boolean {
-  const { free, capacity } = usageOf(tier);
+  const { used, capacity } = usageOf(tier);
   const reserve = Math.min(RESERVE_BYTES, capacity * RESERVE_SHARE);
-  return free < reserve || Date.now() < tier.fullUntil;
+  return placeable(tier, used) < reserve || Date.now() < tier.fullUntil;
 }
 
 function fullText(tier: OpenTier): string {

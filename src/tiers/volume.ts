@@ -198,13 +198,12 @@ async function writeMarker(volumeId: string, tier: TierConfig): Promise<void> {
 /** `files/00` to `files/ff`, `packs`, `incoming`; what is there stays. */
 export async function makeTierDirectories(path: string): Promise<void> {
   const tree = treePath(path);
-  for (const name of ['files', 'packs', 'incoming']) {
-    await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true });
+  const buckets = Array.from({ length: 256 }, (_, i) => `files/${i.toString(16).padStart(2, '0')}`);
+  const made = [];
+  for (const name of ['packs', 'incoming', 'files', ...buckets]) {
+    made.push(await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true }));
   }
-  for (let i = 0; i < 256; i++) {
-    const name = i.toString(16).padStart(2, '0');
-    await mkdir(`${tree}/files/${name}`, { mode: 0o700, recursive: true });
-  }
+  if (made.every((first) => first === undefined)) return;
   await syncDirectory(`${tree}/files`);
   await syncDirectory(tree);
 }

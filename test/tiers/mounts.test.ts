@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
+import { mediumOfDevice } from '../../src/tiers/medium.js';
+import { isCoralReef, mountOf, parseMountInfo } from '../../src/tiers/mounts.js';
+import type { Inode } from '../../src/namespace/types.js';
+import { temporaryDirectory } from './volume-dirs.js';
+
+const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:50 / /coral-reef rw,nosuid - fuse.coral-reef /var/lib/coral-reef rw,user_id=0
+31 22 259:3 /sub /mnt/with\\040space ro,noatime master:1 - xfs /dev/nvme0n1p3 rw
+32 30 8:17 / /coral-reef/inside rw - ext4 /dev/sdb1 rw
+`;
+
+test('a tier on a Coral Reef mount is told from one on a disk mounted below it', () => {
+  const mounts = parseMountInfo(MOUNTINFO);
+  const on = (path: string): boolean => isCoralReef(mountOf(path, mounts));
+  assert.equal(on('/coral-reef'), true);
+  assert.equal(on('/coral-reef/a/b'), true);
+  assert.equal(on('/coral-reef-2'), false);
+  assert.equal(on('/coral-reef/inside/x'), false);
+  assert.equal(on('/home'), false);
+});
+
+test('mount points with blanks and read-only mounts are read right', () => {
+  const entry = mountOf('/mnt/with space/x', parseMountInfo(MOUNTINFO));
+  assert.deepEqual(entry, {
+    mountpoint: '/mnt/with space',
+    fstype: 'xfs',
+    device: '259:3',
+    readOnly: true,
+  });
+});
+
+test('a disk is taken for what the kernel says it is', async (t) => {
+  const sys = await temporaryDirectory(t);
+  const device = async (number: string, path: string, rotational?: string): Promise<void> => {
+    await mkdir(join(sys, 'dev/block'), { recursive: true });
+    await mkdir(join(sys, 'devices', path), { recursive: true });
+    await symlink(`../../devices/${path}`, join(sys, 'dev/block', number));
+    if (rotational === undefined)
+      return void (await writeFile(join(sys, 'devices', path, 'partition'), '1'));
+    await mkdir(join(sys, 'devices', path, 'queue'));
+    await writeFile(join(sys, 'devices', path, 'queue/rotational'), `${rotational}\n`);
+  };
+  await device('259:0', 'pci/nvme0n1', '0');
+  await device('259:1', 'pci/nvme0n1/nvme0n1p1');
+  await device('8:0', 'pci/sda', '1');
+  await device('8:1', 'pci/sda/sda1');
+  await device('8:16', 'pci/sdb', '0');
+  await device('7:0', 'virtual/loop0', '1');
+  const found: Record<string, string> = {};
+  for (const number of ['259:0', '259:1', '8:0', '8:1', '8:16', '7:0', '0:99']) {
+    found[number] = await mediumOfDevice(number, sys);
+  }
+  assert.deepEqual(found, {
+    '259:0': 'nvme',
+    '259:1': 'nvme',
+    '8:0': 'hdd',
+    '8:1': 'hdd',
+    '8:16': 'ssd',
+    '7:0': 'ssd',
+    '0:99': 'ssd',
+  });
+});
+
+test('a backtrace gives any name back, and foreign bytes are none', () => {
+  const name = Buffer.from([0x66, 0xff, 0x00, 0xe9]).toString('latin1');
+  const fields = { ino: 7, parent: 1, name, mode: 0o100644, uid: 1000, gid: 100 };
+  assert.deepEqual(decodeBacktrace(encodeBacktrace(fields as Inode)), fields);
+  for (const bytes of ['', '{}', 'null', '{"v":2}', '\xff']) {
+    assert.equal(decodeBacktrace(Buffer.from(bytes)), undefined);
+  }
+});
