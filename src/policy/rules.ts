@@ -30,6 +30,12 @@ const SLOWEST = '<slowest>';
 const DEFAULTS: readonly Default[] = [
   {
     path: 'archive/**',
+    classes: ['database', 'vector-index'],
+    says: { tier: SLOWEST, pack: false, promote: 'never', demote: 'first', coldAfterMs: 0 },
+    because: 'default: databases in archive/ are plain on the slowest tier at once',
+  },
+  {
+    path: 'archive/**',
     says: { tier: SLOWEST, promote: 'never', demote: 'first', coldAfterMs: 0 },
     because: 'default: archive/ is packed on the slowest tier at once',
   },
@@ -158,10 +164,9 @@ function complete(
   };
 }
 
-function defaultMatcher(entry: Default): Matcher {
-  if (entry.path !== undefined) return pathMatcher(entry.path);
-  const { classes } = entry;
-  return classes ? ({ fileClass }) => classes.includes(fileClass) : () => true;
+function defaultMatcher({ path, classes }: Default): Matcher {
+  const onPath = path === undefined ? undefined : pathMatcher(path);
+  return (facts) => (!onPath || onPath(facts)) && (!classes || classes.includes(facts.fileClass));
 }
 
 function matcherOf({ match }: Rule): Matcher {

@@ -3,7 +3,7 @@
  * once, in any order, then asks what the watermarks still want.
  *
  * Damping, so that nothing moves back and forth: files opened lately go by watermark only where nothing else
- * is left; heat brings a file up only into room between the watermarks; cold-after looks at idle time alone,
+ * is left; heat brings a file up only into room below the low watermark; cold-after looks at idle time alone,
  * and heat does not bring up what is idle that long.
  */
 import type { Settings } from '../config/types.js';
@@ -116,9 +116,7 @@ function heatWish(facts: FileFacts, placement: Placement, ledger: Ledger): Wish 
   if (promote !== 'heat' || facts.heat < PROMOTE_FROM) return null;
   if (facts.idleMs >= coldAfterMs && placement.demote !== 'never') return null;
   if (facts.plainTier !== null && ledger.rank(facts.plainTier) <= ledger.rank(tier)) return null;
-  const target = ledger.tiers[ledger.rank(tier)];
-  const room = (target.high + target.low) / 2;
-  if (!ledger.staysBelow(tier, facts.size, room)) return null;
+  if (!ledger.staysBelow(tier, facts.size, ledger.tiers[ledger.rank(tier)].low)) return null;
   const because = `opened often: heat ${facts.heat.toFixed(2)}, from ${PROMOTE_FROM} it comes up`;
   return { kind: 'promote', ino: facts.ino, tier, because };
 }

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explain } from '../../src/policy/explain.js';
+import type { FileFacts } from '../../src/policy/types.js';
+import { facts, fills, HOUR, ruleSet } from './facts.js';
+
+function said(changes: Partial<FileFacts>, nvme = 10) {
+  const file = facts(changes);
+  return explain(file, ruleSet().placementFor(file), fills(nvme));
+}
+
+test('a hot model is told when it goes down', () => {
+  assert.deepEqual(said({ idleMs: 4 * HOUR }), {
+    rule: 'default: models are plain on the fastest tier, cold ones packed on the slowest',
+    now: 'It is plain on nvme.',
+    next: 'If nobody opens it for another 20 hours, it is packed to hdd (cold-after). nvme is 10 percent full; above 80 files go down, coldest first.',
+  });
+});
+
+test('a packed model is told what brings it up', () => {
+  const { now, next } = said({ plainTier: null, packedTier: 'hdd' });
+  assert.equal(now, 'It is packed on hdd.');
+  assert.match(next, /When it is opened it comes up to nvme \(promote=open\)\./);
+});
+
+test('a pinned file is told that nothing moves it', () => {
+  const { rule, next } = said({ pin: 'nvme' });
+  assert.equal(rule, 'pinned to nvme');
+  assert.equal(next, 'Nothing moves it while it is pinned.');
+});
+
+test('a file on a tier above its watermark is told why it goes', () => {
+  assert.match(said({}, 90).next, /nvme is 90 percent full, above 80: files go down until 60/);
+});
+
+test('an adapter, an open file, an empty file and one that is due each get their sentence', () => {
+  assert.match(said({ path: '/models/adapters/a' }).next, /Neither time nor watermarks/);
+  assert.match(said({ open: true }).next, /It is open: a move ends when the last handle closes\./);
+  assert.match(said({ plainTier: null, size: 0 }).now, /It is empty/);
+  assert.match(said({ idleMs: 30 * HOUR }).next, /At the next sweep, it is packed to hdd/);
+  assert.match(said({ packedTier: 'hdd' }).now, /packed on hdd as well/);
+  assert.match(said({ path: '/archive/a', plainTier: 'hdd' }).next, /as soon as it settles/);
+});
