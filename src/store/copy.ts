@@ -4,8 +4,7 @@
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const DATA_FILE = 'data.mdb';
+import { DATA_FILE } from './files.js';
 
 /** `write` fills an empty directory with the database file. @throws of the file system (ENOSPC ...) */
 export async function replaceCopy(

@@ -1,14 +1,15 @@
 /**
  * Errors of the store: LMDB's result codes as errno names, in the shape of Node's system errors.
  */
+import { statfs } from 'node:fs/promises';
 import { constants } from 'node:os';
 
 /** LMDB's own result codes that stand for a lack of space, not for damage. */
 const MDB_MAP_FULL = -30792;
 const MDB_TXN_FULL = -30788;
 
-/** After these a transaction was given up before anything referred to it: the next attempt may work. */
-const RETRIED = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'ENOMEM']);
+/** LMDB calls a short write EIO; with less than this free, in bytes, it was a full disk. */
+const FULL_DISK_BYTES = 1 << 20;
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
 
@@ -20,22 +21,26 @@ export function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/**
- * Whether another commit may follow this failure. After any other error LMDB may have declared its
- * environment dead, in which state a further transaction would wait for ever.
- */
-export function canRetry(error: Error): boolean {
-  return RETRIED.has(codeOf(error));
-}
-
-/** What a rejected LMDB batch was rejected for. */
-export async function commitError(error: unknown): Promise<Error> {
+/** What a batch that LMDB rejected was rejected for. `directory` holds the database. */
+export async function commitError(error: unknown, directory: string): Promise<Error> {
   const cause = await causeOf(asError(error));
   const code = codeOf(cause);
+  if (code === 'ENOSPC' || (code === 'EIO' && (await isFull(directory)))) {
+    return storeError('ENOSPC', `no space left for the namespace database in ${directory}`);
+  }
   return storeError(
     code,
-    `changes could not be written to the namespace database: ${cause.message}`,
+    `the namespace database in ${directory} was not written: ${cause.message}`,
   );
+}
+
+async function isFull(directory: string): Promise<boolean> {
+  try {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize < FULL_DISK_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 export function unreadable(directory: string, error: unknown): Error {

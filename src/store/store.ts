@@ -13,15 +13,17 @@
  *
  * Why a resolved `commit` means durable: see README.md here.
  */
-import { mkdirSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { replaceCopy } from './copy.js';
-import { asError, canRetry, commitError, storeError, unreadable } from './errors.js';
+import { asError, commitError, storeError, unreadable } from './errors.js';
+import { prepareFiles } from './files.js';
 import { checkFormat } from './format.js';
 import { GroupedTable, type LmdbTable } from './table.js';
 import type { Store, Table } from './types.js';
 
 export interface StoreOptions {
+  /** False refuses (ENOENT) where there is no database yet; true by default. */
+  create?: boolean;
   /** A group with this many writes is flushed at once. */
   groupWrites?: number;
   /** A group that takes this much memory is flushed at once. Bytes. */
@@ -34,6 +36,7 @@ export interface StoreOptions {
 
 /** Handing a write to LMDB takes the event loop about 1.5 us: a full group stalls it for some 6 ms. */
 const DEFAULTS: Required<StoreOptions> = {
+  create: true,
   groupWrites: 4096,
   groupBytes: 8 << 20,
   idleMs: 1000,
@@ -44,6 +47,9 @@ const DEFAULTS: Required<StoreOptions> = {
 const MAP_BYTES = 2 ** 40;
 const MAX_TABLES = 64;
 
+/** A key that nobody has. */
+const PROBE_KEY = Buffer.from([0]);
+
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
 type Root = RootDatabase<Buffer, Buffer>;
@@ -53,9 +59,9 @@ type Root = RootDatabase<Buffer, Buffer>;
  * @throws Error in one line that names the directory, where it holds no readable store of this format
  */
 export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
-  const root = openRoot(directory);
+  const root = openRoot(directory, options.create ?? true);
   try {
-    const store = new GroupCommitStore(root, options);
+    const store = new GroupCommitStore(root, directory, options);
     await checkFormat(store, directory);
     return store;
   } catch (error) {
@@ -64,15 +70,18 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   }
 }
 
-function openRoot(directory: string): Root {
+function openRoot(directory: string, create: boolean): Root {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    prepareFiles(directory, create);
     return open<Buffer, Buffer>({
       ...BINARY,
       path: directory,
       noSubdir: false,
       // One transaction is in flight at a time and waits for the disk anyway; see README.md.
       overlappingSync: false,
+      // A group is one explicit batch. With the implicit ones a failure also rejects a promise that
+      // nobody can reach.
+      eventTurnBatching: false,
       mapSize: MAP_BYTES,
       remapChunks: false,
       maxDbs: MAX_TABLES,
@@ -100,6 +109,7 @@ class GroupCommitStore implements Store {
 
   constructor(
     private readonly root: Root,
+    private readonly directory: string,
     options: StoreOptions,
   ) {
     this.limits = { ...DEFAULTS, ...options };
@@ -187,7 +197,7 @@ class GroupCommitStore implements Store {
 
   /** Steps 3 and 4 of a group's life. */
   private async writeGroup(): Promise<void> {
-    if (this.failed !== null && !canRetry(this.failed)) throw this.failed;
+    if (this.failed !== null) this.checkAlive();
     for (const hook of this.hooks) hook();
     const { writes, bytes } = this;
     this.writes = this.bytes = 0;
@@ -211,7 +221,21 @@ class GroupCommitStore implements Store {
         for (const table of this.tables.values()) table.writeOut();
       });
     } catch (error) {
-      throw await commitError(error);
+      throw await commitError(error, this.directory);
+    }
+  }
+
+  /**
+   * Before another attempt. After a failed write of its root page LMDB refuses everything, and a write
+   * transaction of the lmdb package would then wait for ever; a fresh read transaction says so at once.
+   * @throws EIO: the volume must be mounted again, which finds the last durable state
+   */
+  private checkAlive(): void {
+    try {
+      this.root.resetReadTxn();
+      this.root.getBinary(PROBE_KEY);
+    } catch {
+      throw storeError('EIO', `the namespace database in ${this.directory} must be mounted again`);
     }
   }
 
