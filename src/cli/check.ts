@@ -42,7 +42,7 @@ async function check(invocation: Invocation): Promise<CheckDocument> {
     return (await ask(mount.volume, mount.mountpoint, 'fsck', {}, progress)) as CheckDocument;
   }
   const { checkOffline } = await import('../daemon/offline.js');
-  return checkOffline(resolve(place), invocation.texts('options'), progress);
+  return checkOffline(resolve(place), invocation.texts('options'));
 }
 
 /** Undefined for the directory of a volume that is not mounted. */
@@ -67,6 +67,9 @@ export function checkLines(verb: string): (document: CheckDocument) => string[] 
     const counts = Object.entries(checked).map(([what, count]) => `${count} ${what}`);
     const summary = counts.length === 0 ? '' : ` (${counts.join(', ')})`;
     if (problems.length === 0) return [`${verb}: nothing is wrong${summary}`];
-    return [...problems, `${verb}: ${problems.length} problems${summary}`];
+    const lines = problems.map(
+      ({ what, subject, detail, repair }) => `${what}: ${subject}: ${detail}; ${repair}`,
+    );
+    return [...lines, `${verb}: ${problems.length} problems${summary}`];
   };
 }

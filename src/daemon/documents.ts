@@ -2,6 +2,7 @@
 import type { Settings } from '../config/types.js';
 import type { Job, MigrationStatus } from '../migration/types.js';
 import type { Placement, Temperature } from '../policy/types.js';
+import type { Problem } from '../integrity/report.js';
 
 export interface WhereDocument {
   path: string;
@@ -106,6 +107,6 @@ export interface PolicyDocument {
 export interface CheckDocument {
   /** What was looked at and how many of each. */
   checked: Record<string, number>;
-  /** One line each; empty where nothing is wrong. */
-  problems: string[];
+  /** Empty where nothing is wrong. */
+  problems: Problem[];
 }

@@ -1,10 +1,9 @@
 /** Work on a volume that nobody has mounted: opened under its lock, closed again. */
 import { join } from 'node:path';
 import { DEFAULT_CONFIG_FILE, loadSettings } from '../config/settings.js';
-import { checkVolume } from '../integrity/check.js';
+import { checkVolume } from '../integrity/fsck.js';
 import { openForegroundLog } from '../observe/log.js';
 import { readVolume } from '../tiers/volume.js';
-import type { Progress } from './control.js';
 import type { CheckDocument } from './documents.js';
 import { openVolume } from './parts.js';
 import { volumeDirectory } from './preflight.js';
@@ -14,7 +13,6 @@ import { createTeardown } from './teardown.js';
 export async function checkOffline(
   typed: string,
   options: readonly string[],
-  progress: Progress,
 ): Promise<CheckDocument> {
   const directory = volumeDirectory(typed);
   const { settings, warnings } = loadSettings({
@@ -28,7 +26,9 @@ export async function checkOffline(
   const log = openForegroundLog('warn', (text) => process.stderr.write(text));
   const teardown = createTeardown(log);
   try {
-    return await checkVolume(await openVolume(plan, null, log, teardown), progress);
+    const parts = await openVolume(plan, null, log, teardown);
+    const { checked, problems } = await checkVolume(parts, { deep: false });
+    return { checked: { ...checked }, problems };
   } finally {
     await teardown.run();
   }

@@ -69,7 +69,13 @@ export async function openVolume(
   });
   const namespace = openNamespace(store);
   teardown.add('make everything durable', () => makeDurable({ plan, store, tiers, log }));
-  const content = openContentStore({ store, tiers, volumeId: plan.volume.id, log });
+  const content = openContentStore({
+    store,
+    tiers,
+    volumeId: plan.volume.id,
+    chunking: plan.volume.chunking,
+    log,
+  });
   await content.recover();
   teardown.add('close the content store', () => content.close());
   return { plan, store, tiers, namespace, content, log };

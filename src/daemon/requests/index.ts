@@ -1,10 +1,10 @@
 /** Every request that the control socket answers, by its verb. */
 import { usageError } from '../../config/errors.js';
-import { checkVolume } from '../../integrity/check.js';
+import { checkVolume } from '../../integrity/fsck.js';
 import { scrub } from '../../integrity/scrub.js';
 import type { MigrationStatus } from '../../migration/types.js';
 import type { Handlers } from '../control.js';
-import type { PolicyDocument } from '../documents.js';
+import type { CheckDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
@@ -28,9 +28,14 @@ export function createHandlers(parts: Parts): Handlers {
       mustBeWritable(parts);
       return parts.content.reclaim();
     },
-    scrub: (_args, progress) => scrub(parts, progress),
-    fsck: (_args, progress) => checkVolume(parts, progress),
+    scrub: () => scrubbed(parts),
+    fsck: () => checkVolume(parts, { deep: false }),
   };
+}
+
+async function scrubbed(parts: Parts): Promise<CheckDocument> {
+  const { packs, chunks, problems } = await scrub(parts);
+  return { checked: { packs, chunks }, problems };
 }
 
 function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus {
