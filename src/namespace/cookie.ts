@@ -39,12 +39,12 @@ function hashName(name: Name): Buffer {
   return cookie;
 }
 
-/** The offset just after this one. */
-export function nextCookie(cookie: Buffer): Buffer {
+/** The offset just after this one; undefined after the last that eight bytes can hold. */
+export function nextCookie(cookie: Buffer): Buffer | undefined {
   const next = Buffer.from(cookie);
   for (let i = next.length - 1; i >= 0; i--) {
     next[i] = (next[i]! + 1) & 0xff;
-    if (next[i] !== 0) break;
+    if (next[i] !== 0) return next;
   }
-  return next;
+  return undefined;
 }

@@ -65,13 +65,19 @@ export function createEntries(table: Table, hash: NameHash): Entries {
     },
 
     *list(dir, cookie) {
-      const start = cookie === undefined ? numberKey(dir) : numberAndBytes(dir, nextCookie(cookie));
-      for (const { key, value } of table.range(start, numberKey(dir + 1))) {
+      for (const { key, value } of table.range(keyAfter(dir, cookie), numberKey(dir + 1))) {
         const offset = key.subarray(NUMBER_BYTES);
         for (const member of decodeBucket(value)) yield { ...member, cookie: offset };
       }
     },
   };
+}
+
+/** The first key that an entry after `cookie` can have. */
+function keyAfter(dir: number, cookie: Buffer | undefined): Buffer {
+  if (cookie === undefined) return numberKey(dir);
+  const next = nextCookie(cookie);
+  return next === undefined ? numberKey(dir + 1) : numberAndBytes(dir, next);
 }
 
 function checkName(name: Name): void {

@@ -60,12 +60,12 @@ type Root = RootDatabase<Buffer, Buffer>;
  */
 export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
   const root = openRoot(directory, options.create ?? true);
+  const store = new GroupCommitStore(root, directory, options);
   try {
-    const store = new GroupCommitStore(root, directory, options);
     await checkFormat(store, directory);
     return store;
   } catch (error) {
-    await root.close();
+    await store.close().catch(() => undefined);
     throw error;
   }
 }
@@ -180,9 +180,10 @@ class GroupCommitStore implements Store {
   }
 
   private async flush(): Promise<void> {
+    this.flight = this.writeGroup();
+    // Only now: what the hooks wrote is in this group and asks for no further flush.
     this.queued = null;
     this.stopClock();
-    this.flight = this.writeGroup();
     try {
       await this.flight;
       this.failed = null;
@@ -245,6 +246,7 @@ class GroupCommitStore implements Store {
     } finally {
       this.closed = true;
       this.stopClock();
+      for (const table of this.tables.values()) table.close();
       await this.root.close();
     }
   }

@@ -2,6 +2,7 @@
  * One table: the current group's writes over those of the group being written, over LMDB.
  */
 import type { Database } from 'lmdb';
+import { storeError } from './errors.js';
 import { Pending } from './pending.js';
 import { mergedRange, type Row } from './range.js';
 import type { Table } from './types.js';
@@ -29,6 +30,9 @@ export class GroupedTable implements Table {
   current = new Pending();
   inFlight: Pending | null = null;
   private readonly reads: FastReads;
+  /** Of iterations under way. */
+  private readonly cursors = new Set<Iterator<Row>>();
+  private closed = false;
 
   /** `wrote` is told of each write and the memory it takes, in bytes. */
   constructor(
@@ -56,7 +60,7 @@ export class GroupedTable implements Table {
 
   range(start: Buffer, end?: Buffer): Iterable<Row> {
     const first = start.length === 0 ? FIRST_KEY : start;
-    const committed = this.database.getRange(
+    const committed = this.committedRows(
       end === undefined ? { start: first } : { start: first, end },
     );
     const layers = this.inFlight === null ? [this.current] : [this.current, this.inFlight];
@@ -65,6 +69,7 @@ export class GroupedTable implements Table {
 
   /** The current group becomes the one being written. */
   rotate(): void {
+    if (this.inFlight !== null) throw new Error('two groups are in flight');
     this.inFlight = this.current;
     this.current = new Pending();
   }
@@ -91,6 +96,26 @@ export class GroupedTable implements Table {
     for (const [key, value] of this.current.writes) older.set(key, value);
     this.current = older;
     this.inFlight = null;
+  }
+
+  /** Ends what is being iterated: LMDB would crash on a cursor that outlives its environment. */
+  close(): void {
+    this.closed = true;
+    for (const cursor of this.cursors) cursor.return?.();
+    this.cursors.clear();
+  }
+
+  private *committedRows(bounds: { start: Buffer; end?: Buffer }): Generator<Row> {
+    const cursor = this.database.getRange(bounds)[Symbol.iterator]();
+    this.cursors.add(cursor);
+    try {
+      for (let row = cursor.next(); row.done !== true; row = cursor.next()) {
+        yield row.value;
+        if (this.closed) throw storeError('EBADF', 'the namespace database is closed');
+      }
+    } finally {
+      if (this.cursors.delete(cursor)) cursor.return?.();
+    }
   }
 
   private pendingValue(key: Buffer): Buffer | null | undefined {

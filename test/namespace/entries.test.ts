@@ -123,6 +123,16 @@ test('rm -r: removing each entry as it is read empties the directory', async (t)
   assert.equal(namespace.isEmpty(ROOT_INO), true);
 });
 
+test('any offset that a program seeks to is an end or a place, never the start again', async (t) => {
+  const { namespace } = await openScratch(t);
+  namespace.insert(ROOT_INO, 'a', 5, DT_REG);
+  namespace.insert(ROOT_INO + 1, 'b', 6, DT_REG);
+  assert.deepEqual(names(namespace, ROOT_INO, Buffer.alloc(8)), ['a']);
+  assert.deepEqual(names(namespace, ROOT_INO, Buffer.alloc(8, 0xff)), []);
+  const { cookie } = namespace.lookup(ROOT_INO, 'a')!;
+  assert.deepEqual(names(namespace, ROOT_INO, cookie), []);
+});
+
 test('a directory of 100,000 entries is whole after reopening', async (t) => {
   const opened = await openScratch(t);
   const COUNT = 100_000;

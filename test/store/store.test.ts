@@ -181,6 +181,22 @@ test('what a hook adds is in the group that it runs before', async (t) => {
   await again.close();
 });
 
+test('a hook that fills the group by itself does not send a second one after it', async (t) => {
+  const store = await openStore(scratchDirectory(t), { groupWrites: 5 });
+  const table = store.table('t');
+  const decoded = Array.from({ length: 50 }, (_, i) => bytes(`decoded ${i}`));
+  store.beforeCommit(() => decoded.splice(0).forEach((key) => table.put(key, bytes('x'))));
+  table.put(bytes('a'), bytes('1'));
+  const durable = store.commit();
+  while (store.pending) {
+    assert.equal(contents(table).length, decoded.length > 0 ? 1 : 51);
+    await turn();
+  }
+  await durable;
+  assert.equal(contents(table).length, 51);
+  await store.close();
+});
+
 test('a touch that turns out to add nothing commits', async (t) => {
   const store = await openStore(scratchDirectory(t));
   store.touch();
@@ -234,6 +250,25 @@ test('an iteration that was begun before a commit ends with the rows it began wi
   while (!rows.next().done) seen++;
   assert.equal(seen, 6);
   await store.close();
+});
+
+test('an iteration that outlives the store is an error, not a crash', async (t) => {
+  const store = await openStore(scratchDirectory(t));
+  const table = store.table('t');
+  for (let i = 0; i < 5; i++) table.put(bytes(`k${i}`), bytes('x'));
+  await store.commit();
+  const begun = Array.from({ length: 3 }, () => table.range(START)[Symbol.iterator]());
+  for (const rows of begun) {
+    rows.next();
+    await turn();
+  }
+  const unbegun = table.range(START)[Symbol.iterator]();
+  await store.close();
+  assert.throws(() => begun[0]!.next(), { code: 'EBADF' });
+  begun[1]!.return?.();
+  assert.throws(() => unbegun.next());
+  assert.throws(() => table.get(bytes('k1')));
+  assert.throws(() => table.range(START)[Symbol.iterator]().next());
 });
 
 test('a copy opens as a store with the committed rows and replaces an older copy', async (t) => {
