@@ -124,8 +124,14 @@ void SessionWrap::OnReadable() {
   for (int i = 0; i < kTurn && !stopped_ && !ended_; i++) {
     fuse::Request request;
     int error = 0;
-    const auto received = session_->Receive(&request, &error);
-    if (received == fuse::Device::Received::kNothing) return;
+    auto received = session_->Receive(&request, &error);
+    if (received == fuse::Device::Received::kNothing) {
+      const bool came = busy_poll_.Try([&] {
+        received = session_->Receive(&request, &error);
+        return received != fuse::Device::Received::kNothing;
+      });
+      if (!came) return;
+    }
     if (received == fuse::Device::Received::kEnded) return OnEnd(error);
     Handle(std::move(request));
   }
@@ -146,9 +152,12 @@ void SessionWrap::Handle(fuse::Request request) {
   const bool wants_reply = request.wants_reply();
   const size_t length = request.visible_length();
   memcpy(request_.Value().Data(), request.buffer.get(), length);
-  // Before the call: it may already answer or retry.
   if (request.is_data()) session_->Park(std::move(request));
+  // Microtasks run at the end of the call: an asynchronous handler may be done by then.
+  current_ = unique;
+  answered_ = false;
   const int64_t result = CallOnRequest(length);
+  current_ = 0;
   if (!stopped_) Finish(unique, result, wants_reply);
 }
 
@@ -166,8 +175,8 @@ int64_t SessionWrap::CallOnRequest(size_t length) {
 }
 
 void SessionWrap::Finish(uint64_t unique, int64_t result, bool wants_reply) {
+  if (answered_ || result == kNoReply || !wants_reply) return;
   if (result == kPending) return session_->SetPending(unique);
-  if (result == kNoReply || !wants_reply) return;
   if (result > static_cast<int64_t>(kReplyLength)) result = -EIO;
   if (result < 0) return session_->Respond(unique, static_cast<int>(-result), nullptr, 0);
   session_->Respond(unique, 0, reply_.Value().Data(), static_cast<size_t>(result));
@@ -242,6 +251,7 @@ void SessionWrap::Respond(const Napi::CallbackInfo& info) {
   const uint64_t unique = Id(args, 0);
   const int error = args.Int(1);
   if (!args.ok() || stopped_) return;
+  if (unique == current_) answered_ = true;
   if (!info[2].IsBuffer()) return session_->Respond(unique, error, nullptr, 0);
   const auto payload = info[2].As<Napi::Buffer<char>>();
   session_->Respond(unique, error, payload.Data(), payload.Length());
@@ -250,7 +260,9 @@ void SessionWrap::Respond(const Napi::CallbackInfo& info) {
 void SessionWrap::Retry(const Napi::CallbackInfo& info) {
   Args args(info);
   const uint64_t unique = Id(args, 0);
-  if (args.ok() && !stopped_) session_->Retry(unique);
+  if (!args.ok() || stopped_) return;
+  if (unique == current_) answered_ = true;
+  session_->Retry(unique);
 }
 
 Napi::Value SessionWrap::BackingOpen(const Napi::CallbackInfo& info) {

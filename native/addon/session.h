@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "addon/async.h"
+#include "fuse/busy_poll.h"
 #include "fuse/session.h"
 
 namespace coral::addon {
@@ -61,7 +62,10 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::FunctionReference on_request_;
   Napi::Reference<Napi::Buffer<char>> request_;
   Napi::Reference<Napi::Buffer<char>> reply_;
+  fuse::BusyPoll busy_poll_;
   uv_poll_t* poll_ = nullptr;  // owned by the event loop while it is polled
+  uint64_t current_ = 0;       // unique of the request that JavaScript is being shown
+  bool answered_ = false;      // it was answered or retried meanwhile
   bool started_ = false;
   bool stopped_ = false;  // the descriptor is, or may be, closed
   bool ended_ = false;

@@ -87,7 +87,7 @@ void DataThreads::Lead(bool rescue) {
   Request request;
   uint64_t turns = context_.inbox.turns();
   bool forwarded = false;
-  for (;;) {
+  while (!stopping_) {
     const Step step = LeadOnce(&request);
     if (step == Step::kYielded) return;
     if (step == Step::kEnded) return StopLeading();
@@ -97,8 +97,9 @@ void DataThreads::Lead(bool rescue) {
     if (step != Step::kNothing) continue;
     // The event loop is awake for what was forwarded: let it read what follows, saving a hop.
     if (forwarded && !rescue) return StopLeading();
-    if (!AwaitMore(rescue, turns)) return StopLeading();
+    if (!AwaitMore(rescue, turns)) break;
   }
+  StopLeading();
 }
 
 DataThreads::Step DataThreads::LeadOnce(Request* request) {

@@ -7,6 +7,7 @@
 // block, another thread takes over or the gate opens.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -63,13 +64,13 @@ class DataThreads {
   UniqueFd nudge_;  // eventfd that ends the leader's wait
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Work> queue_;      // guarded by mutex_
-  unsigned idle_ = 0;           // guarded by mutex_
-  bool leading_ = false;        // guarded by mutex_; the gate is closed while it is set
-  bool lead_wanted_ = false;    // guarded by mutex_
-  bool rescue_wanted_ = false;  // guarded by mutex_
-  bool ended_ = false;          // guarded by mutex_
-  bool stopping_ = false;       // guarded by mutex_
+  std::deque<Work> queue_;              // guarded by mutex_
+  unsigned idle_ = 0;                   // guarded by mutex_
+  bool leading_ = false;                // guarded by mutex_; the gate is closed while it is set
+  bool lead_wanted_ = false;            // guarded by mutex_
+  bool rescue_wanted_ = false;          // guarded by mutex_
+  bool ended_ = false;                  // guarded by mutex_
+  std::atomic<bool> stopping_ = false;  // set with mutex_ held
   std::vector<std::thread> threads_;
 };
 

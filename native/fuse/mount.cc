@@ -68,6 +68,15 @@ std::string HelperOptions(const MountRequest& request) {
   return options;
 }
 
+// Where there is no helper to ask, the kernel's own refusal is what went wrong.
+Status OrDirect(Status by_helper, Status direct, std::string* message) {
+  const bool missing = !by_helper.ok() && by_helper.error() == ENOENT;
+  if (!missing) return by_helper;
+  *message = std::string(direct.syscall()) + " of " + direct.path() +
+             " is not permitted, and fusermount3 is not installed";
+  return direct;
+}
+
 }  // namespace
 
 Status Mount(const MountRequest& request, Mounted* mounted, std::string* message) {
@@ -75,14 +84,16 @@ Status Mount(const MountRequest& request, Mounted* mounted, std::string* message
   if (direct.ok() || !NotAllowed(direct)) return direct;
   mounted->fd.reset();
   mounted->via_helper = true;
-  return MountByHelper(HelperOptions(request), request.mountpoint, &mounted->fd, message);
+  return OrDirect(MountByHelper(HelperOptions(request), request.mountpoint, &mounted->fd, message),
+                  direct, message);
 }
 
 Status Unmount(const std::string& mountpoint, bool lazy, std::string* message) {
   const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
   if (umount2(mountpoint.c_str(), flags) == 0) return Status::Ok();
   const Status direct = Status::FromErrno("umount", mountpoint);
-  return NotAllowed(direct) ? UnmountByHelper(mountpoint, lazy, message) : direct;
+  if (!NotAllowed(direct)) return direct;
+  return OrDirect(UnmountByHelper(mountpoint, lazy, message), direct, message);
 }
 
 }  // namespace coral::fuse

@@ -18,6 +18,12 @@ void ServedInodes::Remove(uint64_t ino) {
   lock.unlock();
 }
 
+void ServedInodes::Clear() {
+  std::unique_lock lock(mutex_);
+  const auto removed = std::exchange(inodes_, {});
+  lock.unlock();
+}
+
 std::shared_ptr<const Served> ServedInodes::Find(const Request& request) const {
   if (!request.is_data()) return nullptr;
   std::shared_lock lock(mutex_);

@@ -23,6 +23,7 @@ class ServedInodes {
  public:
   void Set(uint64_t ino, std::shared_ptr<const Served> served);
   void Remove(uint64_t ino);
+  void Clear();
   // What serves `request`; null for requests that carry no data and for inodes not served.
   std::shared_ptr<const Served> Find(const Request& request) const;
   bool empty() const;

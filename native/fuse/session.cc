@@ -29,6 +29,7 @@ void Session::Stop() {
   AnswerUntilQuiet();
   notifier_.Stop();
   parked_.clear();
+  inodes_.Clear();
   device_.Close();
 }
 
