@@ -183,7 +183,10 @@ export interface FuseSession {
   /** Registers a backing file. @returns its backing id. @throws EPERM, EOPNOTSUPP, ELOOP. */
   backingOpen(fd: number): number;
   backingClose(backingId: number): void;
-  /** Serves READ and WRITE of `ino` from `fd` (duplicated). Replaces what served it before. */
+  /**
+   * Serves READ and WRITE of `ino` from `fd` (duplicated). Replaces what served it before.
+   * @throws EINVAL where `fd` was opened with O_APPEND: writes come with their offsets.
+   */
   servePlain(ino: number, fd: number): void;
   servePacked(ino: number, plan: PlanHandle): void;
   unserve(ino: number): void;

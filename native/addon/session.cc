@@ -121,20 +121,27 @@ void SessionWrap::Start(const Napi::CallbackInfo& info) {
 void SessionWrap::OnReadable() {
   const Napi::HandleScope scope(Env());
   DrainInbox();
+  bool answered = false;
   for (int i = 0; i < kTurn && !stopped_ && !ended_; i++) {
     fuse::Request request;
     int error = 0;
-    auto received = session_->Receive(&request, &error);
-    if (received == fuse::Device::Received::kNothing) {
-      const bool came = busy_poll_.Try([&] {
-        received = session_->Receive(&request, &error);
-        return received != fuse::Device::Received::kNothing;
-      });
-      if (!came) return;
-    }
+    const auto received = ReceiveNext(&request, &error, answered);
+    if (received == fuse::Device::Received::kNothing) return;
     if (received == fuse::Device::Received::kEnded) return OnEnd(error);
-    Handle(std::move(request));
+    answered = Handle(std::move(request));
   }
+}
+
+// After an answer it looks a little longer: the next request often follows at once. After a request
+// for the data threads it does not, since they read on.
+fuse::Device::Received SessionWrap::ReceiveNext(fuse::Request* request, int* error, bool answered) {
+  auto received = session_->Receive(request, error);
+  if (received != fuse::Device::Received::kNothing || !answered) return received;
+  busy_poll_.Try([&] {
+    received = session_->Receive(request, error);
+    return received != fuse::Device::Received::kNothing;
+  });
+  return received;
 }
 
 void SessionWrap::DrainInbox() {
@@ -145,8 +152,8 @@ void SessionWrap::DrainInbox() {
   }
 }
 
-void SessionWrap::Handle(fuse::Request request) {
-  if (session_->HandOn(&request)) return;
+bool SessionWrap::Handle(fuse::Request request) {
+  if (session_->HandOn(&request)) return false;
   const Napi::HandleScope scope(Env());
   const uint64_t unique = request.header().unique;
   const bool wants_reply = request.wants_reply();
@@ -159,6 +166,7 @@ void SessionWrap::Handle(fuse::Request request) {
   const int64_t result = CallOnRequest(length);
   current_ = 0;
   if (!stopped_) Finish(unique, result, wants_reply);
+  return true;
 }
 
 // An exception is a fault of the program: the requester gets EIO, the process hears of it.

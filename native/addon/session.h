@@ -44,7 +44,9 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   fuse::SessionEvents Events();
   void OnReadable();
   void DrainInbox();
-  void Handle(fuse::Request request);
+  fuse::Device::Received ReceiveNext(fuse::Request* request, int* error, bool answered);
+  // False where the data threads answer it.
+  bool Handle(fuse::Request request);
   int64_t CallOnRequest(size_t length);
   void Finish(uint64_t unique, int64_t result, bool wants_reply);
   void OnEnd(int error);

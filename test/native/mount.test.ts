@@ -1,6 +1,6 @@
 /**
- * Mounting with the system call as root, and through fusermount3 as somebody else. Needs root, /dev/fuse
- * and fusermount3.
+ * Mounting with the system call as root, and through fusermount3 as somebody else. Needs root,
+ * /dev/fuse and fusermount3.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -46,7 +46,7 @@ describe('mount', () => {
     writeFileSync(join(root, 'backing', 'plain-a'), 'twelve bytes');
     chmodSync(join(root, 'backing', 'plain-a'), 0o666);
     writeFileSync(join(root, 'user.mjs'), userProgram(root));
-    // A mount namespace of its own, with a device that everybody may open, as distributions have it.
+    // A mount namespace of its own, with a device that everybody may open, as is usual.
     const script = `
       mount -t tmpfs none /mnt && mknod -m 666 /mnt/fuse c 10 229 && chmod 666 /mnt/fuse &&
       mount --bind /mnt/fuse /dev/fuse &&

@@ -1,6 +1,6 @@
 /**
- * The native session on a real mount. Needs root and /dev/fuse. The mount is touched by child processes
- * only: this process serves it.
+ * The native session on a real mount. Needs root and /dev/fuse. The mount is touched by child
+ * processes only: this process serves it.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -121,6 +121,11 @@ describe('native session', () => {
     assert.deepEqual(await readByChild(at('script-a')), data['script-a']);
   });
 
+  test('an asynchronous handler may answer before it returns to the event loop', async () => {
+    const { stdout } = await run('stat', ['-c', '%s', at('script-a')]);
+    assert.equal(Number(stdout), data['script-a'].length);
+  });
+
   test('reads go on while the event loop is blocked', async () => {
     const out = join(mount.root, 'progress');
     // O_DIRECT: each read is a request, none is answered from the page cache.
@@ -203,9 +208,10 @@ describe('end of a session', () => {
   test('a process that exits with a live session does not crash', async () => {
     const root = mkdtempSync(join(tmpdir(), 'coral-reef-exit-'));
     const file = JSON.stringify(import.meta.url.replace('session.test.js', 'tiny-server.js'));
+    const addon = JSON.stringify(new URL('../../src/native.js', import.meta.url).href);
     const script = `
       const { serveTiny } = await import(${file});
-      const { native } = await import(${JSON.stringify(new URL('../../src/native.js', import.meta.url).href)});
+      const { native } = await import(${addon});
       const { fd } = native.mount('tiny', ${JSON.stringify(root)}, 'coral-test', 0, '');
       const server = serveTiny(fd, '/', ['plain-a']);
       server.session.servePlain(2, 0);

@@ -1,8 +1,8 @@
 /**
  * A small FUSE server for tests of the native session: one directory of files that lie in a backing
  * directory, decoded with just enough of the protocol. How a file is opened is chosen by its name:
- * `plain-*` is served by native threads, `passthrough-*` by the kernel, `late-*` is served only after its
- * first READ or WRITE was parked, `script-*` is answered in JavaScript.
+ * `plain-*` is served by native threads, `passthrough-*` by the kernel, `late-*` is served only after
+ * its first READ or WRITE was parked, `script-*` is answered in JavaScript.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -86,8 +86,7 @@ export function serveTiny(fd: number, backing: string, names: readonly string[])
       case Op.lookup:
         return lookup(request.toString('utf8', IN_HEADER, length - 1));
       case Op.getattr:
-        reply.fill(0, 0, 16);
-        return 16 + attributes(16, ino);
+        return getattr(ino);
       case Op.open:
         return openFile(ino);
       case Op.read:
@@ -132,6 +131,17 @@ export function serveTiny(fd: number, backing: string, names: readonly string[])
     reply.fill(0, 0, 40);
     reply.writeBigUInt64LE(BigInt(ino), 0);
     return 40 + attributes(40, ino);
+  }
+
+  /** Of `script-*` it is answered as an asynchronous handler does that needs not wait. */
+  function getattr(ino: number): number {
+    reply.fill(0, 0, 16);
+    const length = 16 + attributes(16, ino);
+    if (ino === 1 || !nameOf(ino).startsWith('script-')) return length;
+    const unique = Number(request.readBigUInt64LE(8));
+    const payload = Buffer.from(reply.subarray(0, length));
+    void Promise.resolve().then(() => session.respond(unique, 0, payload));
+    return PENDING;
   }
 
   /** fuse_attr at `at`; times of validity are left at zero so that nothing is cached. */
