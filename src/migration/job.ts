@@ -1,6 +1,6 @@
 /** A job: what others see of a move, and how it ended. */
 import { errnoName, reasonOf } from '../config/errors.js';
-import { MoveCancelled } from './deps.js';
+import { MoveCancelled, MoveError } from './deps.js';
 import { type Move, progress } from './move.js';
 import type { Job, JobKind, MoveOptions } from './types.js';
 
@@ -88,6 +88,7 @@ export function isCancel(error: unknown, move: Move): boolean {
 
 /** One line: what was tried, on what, why it failed. */
 export function failureText(move: Move, path: string, error: unknown): string {
-  const text = `could not ${move.kind} ${path} to ${move.tier}: ${reasonOf(error)}`;
+  const why = error instanceof MoveError ? error.message : reasonOf(error);
+  const text = `could not ${move.kind} ${path} to ${move.tier}: ${why}`;
   return move.switched ? `${text} (it is there; the old copy goes at the next start)` : text;
 }
