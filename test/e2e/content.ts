@@ -15,9 +15,9 @@ export function noise(length: number, seed = 1): Buffer {
 /** Bytes that compress well and repeat nowhere as whole chunks. */
 export function prose(length: number, seed = 1): Buffer {
   const words = randomBytes(seed)
-    .next(Math.ceil(length / 8))
+    .next(Math.ceil(length / 2))
     .toString('hex');
-  return Buffer.from(words.replaceAll('0', ' ').slice(0, length).padEnd(length, '.'));
+  return Buffer.from(words.replaceAll('0', ' ').slice(0, length));
 }
 
 export async function put(path: string, data: Buffer): Promise<string> {
