@@ -1,18 +1,29 @@
 /** The ways people mount: mount(8), fstab, the foreground with Ctrl-C; and how each of them ends. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { program, scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, run, waitFor } from '../../scripts/lib/process.js';
+import { must, run, waitFor, type Result } from '../../scripts/lib/process.js';
 
-/** The program on the PATH, as an installation has it. */
-async function installed(volume: TestVolume): Promise<NodeJS.ProcessEnv> {
-  const bin = join(volume.root, 'bin');
-  await mkdir(bin);
-  await symlink(program, join(bin, 'coral-reef'));
-  return { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+/**
+ * Runs a script in a mount namespace of its own where the program is in /usr/local/bin, as an installation
+ * has it: mount(8) starts helpers with a PATH of its own. What was in that folder stays reachable.
+ * `$1` is the volume, `$2` the mount point, `$3` the root of the test.
+ */
+function installed(volume: TestVolume, script: string): Promise<Result> {
+  const setup = `
+    mkdir "$3/bin" "$3/was" && mount --bind /usr/local/bin "$3/was"
+    for entry in "$3"/was/*; do ln -s "$entry" "$3/bin/"; done
+    ln -sf "$4" "$3/bin/coral-reef" && mount --bind "$3/bin" /usr/local/bin
+    ended() { for i in $(seq 300); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+    daemon() { coral-reef status "$1" --json | sed 's/.*"pid":\\([0-9]*\\).*/\\1/'; }
+  `;
+  return run('unshare', [
+    ...['--mount', '--propagation', 'private', 'bash', '-euo', 'pipefail', '-c', setup + script],
+    ...['bash', volume.path, volume.mountpoint, volume.root, program],
+  ]);
 }
 
 const isMounted = async (volume: TestVolume) =>
@@ -22,47 +33,45 @@ scenario(
   'mount -t fuse.coral-reef mounts, umount ends the daemon',
   { mount: null },
   async (volume) => {
-    const env = await installed(volume);
-    const type = ['-t', 'fuse.coral-reef', '-o', 'noatime,nodev,policy=balanced'];
-    await must('mount', [...type, volume.path, volume.mountpoint], { env });
-    const line = (await readFile('/proc/self/mounts', 'utf8'))
-      .split('\n')
-      .find((entry) => entry.includes(` ${volume.mountpoint} `));
-    assert.match(line ?? '', / fuse\.coral-reef /);
-    assert.match(line ?? '', /nodev/);
-    const sum = await put(volume.at('file'), noise(MiB));
-    const pid = await volume.daemonPid();
-    await must('umount', [volume.mountpoint]);
-    await waitFor(
-      'the daemon ends',
-      async () => (await run('kill', ['-0', String(pid)])).code !== 0,
+    const result = await installed(
+      volume,
+      `
+    mount -t fuse.coral-reef -o noatime,nodev,policy=balanced "$1" "$2"
+    grep " $2 " /proc/self/mounts
+    echo kept >"$2/file"
+    pid=$(daemon "$2")
+    umount "$2"
+    ended "$pid"
+    mount -t fuse.coral-reef "$1" "$2"
+    cat "$2/file"
+    umount "$2"
+    `,
     );
-    await must('mount', [...type, volume.path, volume.mountpoint], { env });
-    assert.equal(await digestFile(volume.at('file')), sum);
+    assert.equal(result.code, 0, result.stderr);
+    assert.match(result.stdout, / fuse\.coral-reef .*nodev/);
+    assert.match(result.stdout, /^kept$/m);
   },
 );
 
 scenario('a line in fstab mounts', { mount: null }, async (volume) => {
-  const env = await installed(volume);
-  const fstab = join(volume.root, 'fstab');
   const options = `nofail,x-systemd.requires-mounts-for=${volume.tier('nvme')},policy=balanced`;
+  const fstab = join(volume.root, 'fstab');
   await writeFile(fstab, `${volume.path} ${volume.mountpoint} fuse.coral-reef ${options} 0 0\n`);
-  await must('mount', ['-T', fstab, '-a'], { env });
-  assert.equal(await isMounted(volume), true);
-  await put(volume.at('file'), noise(MiB));
-  assert.equal((await volume.where('file')).tier, 'nvme');
+  const result = await installed(
+    volume,
+    'mount -T "$3/fstab" -a; echo kept >"$2/file"; coral-reef where "$2/file"; umount "$2"',
+  );
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /nvme +plain/);
 });
 
 scenario(
   'mount(8) fails with the reason where the volume is not there',
   { mount: null },
   async (volume) => {
-    const env = await installed(volume);
-    const args = ['-t', 'fuse.coral-reef', join(volume.root, 'none'), volume.mountpoint];
-    const result = await run('mount', args, { env });
+    const result = await installed(volume, 'mount -t fuse.coral-reef "$3/none" "$2"');
     assert.notEqual(result.code, 0);
-    assert.match(result.stderr, /none/);
-    assert.equal(await isMounted(volume), false);
+    assert.match(result.stderr, /\/none/);
   },
 );
 
