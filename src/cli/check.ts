@@ -1,21 +1,26 @@
-/** `fsck`: is the namespace whole, and does everything that it refers to exist. */
+/** `fsck` and `scrub`: is the namespace whole, and is every stored byte still what was written. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ExitCode } from '../config/errors.js';
+import { bytesOf, isCoralReef, readMounts, shown } from '../config/mountinfo.js';
 import { ask } from '../daemon/client.js';
 import type { CheckDocument } from '../daemon/documents.js';
+import { volumeDirectory } from '../daemon/preflight.js';
+import type { FsckReport } from '../integrity/report.js';
+import type { ScrubReport } from '../integrity/scrub.js';
 import { locateMount, type Mounted } from './locate.js';
-import type { Output } from './output.js';
+import { askMount } from './requests.js';
 import type { Invocation, Verb } from './verb.js';
 
 export const fsckVerb: Verb = {
   name: 'fsck',
-  usage: '[VOLUME|MOUNTPOINT] [-o OPTION,...]',
+  usage: '[VOLUME|MOUNTPOINT] [--deep] [-o OPTION,...]',
   summary: 'check that namespace, tiers and content store agree',
   details: [
     'A volume that is not mounted is checked directly. Exit code 1 where something is wrong.',
   ],
   flags: {
+    deep: { type: 'boolean', help: 'read all packed data as well, like scrub' },
     options: {
       type: 'string',
       short: 'o',
@@ -26,50 +31,60 @@ export const fsckVerb: Verb = {
   },
   arity: [0, 1],
   async run(invocation) {
+    const report = await check(invocation);
     const { output } = invocation;
-    const document = await check(invocation);
-    output.endProgress();
-    output.result(document, checkLines('fsck'));
-    return document.problems.length === 0 ? ExitCode.done : ExitCode.failed;
+    const counts = Object.entries(report.checked)
+      .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
+      .join(', ');
+    output.result(report, () => problemLines('fsck', report, counts));
+    return exitCodeOf(report);
   },
 };
 
-async function check(invocation: Invocation): Promise<CheckDocument> {
+export const scrubVerb: Verb = {
+  name: 'scrub',
+  usage: '[MOUNTPOINT]',
+  summary: 'read all packed data and verify its checksums',
+  details: ['Exit code 1 where damage was found.'],
+  flags: {},
+  arity: [0, 1],
+  async run({ positionals, output }) {
+    const report = await askMount<ScrubReport>(positionals[0], 'scrub');
+    const counts = `${report.packs} packs, ${report.chunks} chunks`;
+    output.result(report, () => problemLines('scrub', report, counts));
+    return exitCodeOf(report);
+  },
+};
+
+const WORDS: Readonly<Record<string, string>> = { backingFiles: 'backing files' };
+
+async function check(invocation: Invocation): Promise<FsckReport> {
   const place = invocation.positionals[0];
-  const progress = checkProgress(invocation.output);
-  const mount = await mountFor(place);
+  const deep = invocation.has('deep');
+  const mount = mountFor(place);
   if (mount !== undefined) {
-    return (await ask(mount.volume, mount.mountpoint, 'fsck', {}, progress)) as CheckDocument;
+    return (await ask(mount.volume, mount.mountpoint, 'fsck', { deep })) as FsckReport;
   }
   const { checkOffline } = await import('../daemon/offline.js');
-  return checkOffline(resolve(place), invocation.texts('options'));
+  return checkOffline(resolve(place), invocation.texts('options'), deep);
 }
 
 /** Undefined for the directory of a volume that is not mounted. */
-async function mountFor(place: string | undefined): Promise<Mounted | undefined> {
+function mountFor(place: string | undefined): Mounted | undefined {
   if (place === undefined || !existsSync(join(place, 'volume.json'))) return locateMount(place);
-  const { volumeDirectory } = await import('../daemon/preflight.js');
-  const { bytesOf, isCoralReef, readMounts, shown } = await import('../config/mountinfo.js');
   const volume = volumeDirectory(place);
   const entry = readMounts().find((one) => isCoralReef(one) && one.source === bytesOf(volume));
   return entry && { volume, mountpoint: shown(entry.mountpoint) };
 }
 
-export function checkProgress(output: Output): (value: unknown) => void {
-  return (value) => {
-    const { done, total } = value as { done: number; total: number };
-    output.progress(total === 0 ? 0 : done / total, `${done} of ${total}`);
-  };
+function exitCodeOf({ problems }: CheckDocument): ExitCode {
+  return problems.length === 0 ? ExitCode.done : ExitCode.failed;
 }
 
-export function checkLines(verb: string): (document: CheckDocument) => string[] {
-  return ({ problems, checked }) => {
-    const counts = Object.entries(checked).map(([what, count]) => `${count} ${what}`);
-    const summary = counts.length === 0 ? '' : ` (${counts.join(', ')})`;
-    if (problems.length === 0) return [`${verb}: nothing is wrong${summary}`];
-    const lines = problems.map(
-      ({ what, subject, detail, repair }) => `${what}: ${subject}: ${detail}; ${repair}`,
-    );
-    return [...lines, `${verb}: ${problems.length} problems${summary}`];
-  };
+function problemLines(verb: string, { problems }: CheckDocument, counts: string): string[] {
+  if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})`];
+  return [
+    ...problems.map(({ subject, detail, repair }) => `${subject}: ${detail}; ${repair}`),
+    `${verb}: ${problems.length} problem${problems.length === 1 ? '' : 's'} (${counts})`,
+  ];
 }

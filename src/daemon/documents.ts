@@ -1,8 +1,8 @@
 /** The documents that the daemon answers with and `--json` prints: stable field names, bytes, ISO 8601. */
 import type { Settings } from '../config/types.js';
+import type { Problem } from '../integrity/report.js';
 import type { Job, MigrationStatus } from '../migration/types.js';
 import type { Placement, Temperature } from '../policy/types.js';
-import type { Problem } from '../integrity/report.js';
 
 export interface WhereDocument {
   path: string;
@@ -103,10 +103,7 @@ export interface PolicyDocument {
   rules: string[];
 }
 
-/** Of `fsck` and `scrub`. */
+/** What `fsck` and `scrub` found; each adds what it looked at. */
 export interface CheckDocument {
-  /** What was looked at and how many of each. */
-  checked: Record<string, number>;
-  /** Empty where nothing is wrong. */
   problems: Problem[];
 }

@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { DEFAULT_CONFIG_FILE, loadSettings } from '../config/settings.js';
 import { checkVolume } from '../integrity/fsck.js';
+import type { FsckReport } from '../integrity/report.js';
 import { openForegroundLog } from '../observe/log.js';
 import { readVolume } from '../tiers/volume.js';
-import type { CheckDocument } from './documents.js';
 import { openVolume } from './parts.js';
 import { volumeDirectory } from './preflight.js';
 import { createTeardown } from './teardown.js';
@@ -13,7 +13,8 @@ import { createTeardown } from './teardown.js';
 export async function checkOffline(
   typed: string,
   options: readonly string[],
-): Promise<CheckDocument> {
+  deep: boolean,
+): Promise<FsckReport> {
   const directory = volumeDirectory(typed);
   const { settings, warnings } = loadSettings({
     options,
@@ -26,9 +27,7 @@ export async function checkOffline(
   const log = openForegroundLog('warn', (text) => process.stderr.write(text));
   const teardown = createTeardown(log);
   try {
-    const parts = await openVolume(plan, null, log, teardown);
-    const { checked, problems } = await checkVolume(parts, { deep: false });
-    return { checked: { ...checked }, problems };
+    return await checkVolume(await openVolume(plan, null, log, teardown), { deep });
   } finally {
     await teardown.run();
   }

@@ -23,7 +23,7 @@ import type { Migration } from '../migration/types.js';
 import { openNamespace } from '../namespace/namespace.js';
 import type { Namespace } from '../namespace/types.js';
 import { native } from '../native.js';
-import { errorField, type Log } from '../observe/log.js';
+import type { Log } from '../observe/log.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
 import { openStore } from '../store/store.js';
 import type { Store } from '../store/types.js';
@@ -133,9 +133,7 @@ async function makeDurable(parts: Pick<Parts, 'plan' | 'store' | 'tiers' | 'log'
   for (const tier of usable) await native.syncFilesystem(tier.path);
   await store.commit();
   if (plan.settings.mount.readOnly) return;
-  try {
-    await copyNamespace(store, tiers);
-  } catch (error) {
-    log.warn(errorField(error), 'the copies of the namespace on the tiers are not up to date');
+  for (const { tier, problem } of await copyNamespace(store, tiers)) {
+    if (problem !== null) log.warn({ tier, problem }, 'no new copy of the namespace on a tier');
   }
 }

@@ -14,6 +14,7 @@ import {
 } from './find.js';
 
 const BLOCK = 512;
+const NOBODY = { uid: 0, gid: 0, pid: 0 };
 
 export async function where(parts: Parts, args: Record<string, unknown>): Promise<WhereDocument> {
   return whereOf(parts, findTarget(parts.namespace, args));
@@ -22,6 +23,8 @@ export async function where(parts: Parts, args: Record<string, unknown>): Promis
 export async function whereOf(parts: Parts, target: Target): Promise<WhereDocument> {
   const { inode, path } = target;
   if (!isFile(inode)) return notAFile(parts, inode, path);
+  // While a program writes, only the backing file knows the size: getattr takes it over.
+  await parts.filesystem.operations.getattr(NOBODY, inode.ino);
   const facts = factsOfTarget(parts, target);
   const packed = inode.packedTier === 0 ? undefined : await parts.content.summary(inode.ino);
   const form = facts.plainTier !== null ? 'plain' : packed !== undefined ? 'packed' : null;
@@ -35,7 +38,7 @@ export async function whereOf(parts: Parts, target: Target): Promise<WhereDocume
     heat: round(facts.heat),
     pinned: facts.pin,
     size: inode.size,
-    storedBytes: inode.plainBlocks * BLOCK + (packed?.storedBytes ?? 0),
+    storedBytes: inode.plainBlocks * BLOCK + inode.packedBytes,
     sharedBytes: packed?.sharedBytes ?? 0,
     packedTier: facts.packedTier,
     open: facts.open,
