@@ -6,8 +6,6 @@ import { bytesOf, isCoralReef, readMounts, shown } from '../config/mountinfo.js'
 import { ask } from '../daemon/client.js';
 import type { CheckDocument } from '../daemon/documents.js';
 import { volumeDirectory } from '../daemon/preflight.js';
-import type { FsckReport } from '../integrity/report.js';
-import type { ScrubReport } from '../integrity/scrub.js';
 import { locateMount, type Mounted } from './locate.js';
 import { askMount } from './requests.js';
 import type { Invocation, Verb } from './verb.js';
@@ -31,13 +29,9 @@ export const fsckVerb: Verb = {
   },
   arity: [0, 1],
   async run(invocation) {
-    const report = await check(invocation);
-    const { output } = invocation;
-    const counts = Object.entries(report.checked)
-      .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
-      .join(', ');
-    output.result(report, () => problemLines('fsck', report, counts));
-    return exitCodeOf(report);
+    const document = await check(invocation);
+    invocation.output.result(document, () => lines('fsck', document));
+    return exitCodeOf(document);
   },
 };
 
@@ -49,21 +43,20 @@ export const scrubVerb: Verb = {
   flags: {},
   arity: [0, 1],
   async run({ positionals, output }) {
-    const report = await askMount<ScrubReport>(positionals[0], 'scrub');
-    const counts = `${report.packs} packs, ${report.chunks} chunks`;
-    output.result(report, () => problemLines('scrub', report, counts));
-    return exitCodeOf(report);
+    const document = await askMount<CheckDocument>(positionals[0], 'scrub');
+    output.result(document, () => lines('scrub', document));
+    return exitCodeOf(document);
   },
 };
 
 const WORDS: Readonly<Record<string, string>> = { backingFiles: 'backing files' };
 
-async function check(invocation: Invocation): Promise<FsckReport> {
+async function check(invocation: Invocation): Promise<CheckDocument> {
   const place = invocation.positionals[0];
   const deep = invocation.has('deep');
   const mount = mountFor(place);
   if (mount !== undefined) {
-    return (await ask(mount.volume, mount.mountpoint, 'fsck', { deep })) as FsckReport;
+    return (await ask(mount.volume, mount.mountpoint, 'fsck', { deep })) as CheckDocument;
   }
   const { checkOffline } = await import('../daemon/offline.js');
   return checkOffline(resolve(place), invocation.texts('options'), deep);
@@ -81,7 +74,10 @@ function exitCodeOf({ problems }: CheckDocument): ExitCode {
   return problems.length === 0 ? ExitCode.done : ExitCode.failed;
 }
 
-function problemLines(verb: string, { problems }: CheckDocument, counts: string): string[] {
+function lines(verb: string, { problems, checked }: CheckDocument): string[] {
+  const counts = Object.entries(checked)
+    .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
+    .join(', ');
   if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})`];
   return [
     ...problems.map(({ subject, detail, repair }) => `${subject}: ${detail}; ${repair}`),

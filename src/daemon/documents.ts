@@ -103,7 +103,10 @@ export interface PolicyDocument {
   rules: string[];
 }
 
-/** What `fsck` and `scrub` found; each adds what it looked at. */
+/** What `fsck` and `scrub` answer. */
 export interface CheckDocument {
+  /** What was looked at and how many of each. */
+  checked: Readonly<Record<string, number>>;
+  /** Empty where nothing is wrong. */
   problems: Problem[];
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { DEFAULT_CONFIG_FILE, loadSettings } from '../config/settings.js';
 import { checkVolume } from '../integrity/fsck.js';
-import type { FsckReport } from '../integrity/report.js';
+import type { CheckDocument } from './documents.js';
 import { openForegroundLog } from '../observe/log.js';
 import { readVolume } from '../tiers/volume.js';
 import { openVolume } from './parts.js';
@@ -14,7 +14,7 @@ export async function checkOffline(
   typed: string,
   options: readonly string[],
   deep: boolean,
-): Promise<FsckReport> {
+): Promise<CheckDocument> {
   const directory = volumeDirectory(typed);
   const { settings, warnings } = loadSettings({
     options,
@@ -27,7 +27,9 @@ export async function checkOffline(
   const log = openForegroundLog('warn', (text) => process.stderr.write(text));
   const teardown = createTeardown(log);
   try {
-    return await checkVolume(await openVolume(plan, null, log, teardown), { deep });
+    const parts = await openVolume(plan, null, log, teardown);
+    const { checked, problems } = await checkVolume(parts, { deep });
+    return { checked: { ...checked }, problems };
   } finally {
     await teardown.run();
   }

@@ -4,7 +4,7 @@ import { checkVolume } from '../../integrity/fsck.js';
 import { scrub } from '../../integrity/scrub.js';
 import type { MigrationStatus } from '../../migration/types.js';
 import type { Handlers } from '../control.js';
-import type { PolicyDocument } from '../documents.js';
+import type { CheckDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
@@ -28,9 +28,14 @@ export function createHandlers(parts: Parts): Handlers {
       mustBeWritable(parts);
       return parts.content.reclaim();
     },
-    scrub: () => scrub(parts),
+    scrub: () => scrubbed(parts),
     fsck: (args) => checkVolume(parts, { deep: args['deep'] === true }),
   };
+}
+
+async function scrubbed(parts: Parts): Promise<CheckDocument> {
+  const { packs, chunks, ...found } = await scrub(parts);
+  return { checked: { packs, chunks }, ...found };
 }
 
 function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus {
