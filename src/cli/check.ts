@@ -7,7 +7,7 @@ import { ask } from '../daemon/client.js';
 import type { CheckDocument } from '../daemon/documents.js';
 import { volumeDirectory } from '../daemon/preflight.js';
 import { locateMount, type Mounted } from './locate.js';
-import { askMount } from './requests.js';
+import type { Output } from './output.js';
 import type { Invocation, Verb } from './verb.js';
 
 export const fsckVerb: Verb = {
@@ -30,6 +30,7 @@ export const fsckVerb: Verb = {
   arity: [0, 1],
   async run(invocation) {
     const document = await check(invocation);
+    invocation.output.endProgress();
     invocation.output.result(document, () => lines('fsck', document));
     return exitCodeOf(document);
   },
@@ -43,7 +44,10 @@ export const scrubVerb: Verb = {
   flags: {},
   arity: [0, 1],
   async run({ positionals, output }) {
-    const document = await askMount<CheckDocument>(positionals[0], 'scrub');
+    const { volume, mountpoint } = locateMount(positionals[0]);
+    const answer = await ask(volume, mountpoint, 'scrub', {}, showProgress(output));
+    const document = answer as CheckDocument;
+    output.endProgress();
     output.result(document, () => lines('scrub', document));
     return exitCodeOf(document);
   },
@@ -56,7 +60,8 @@ async function check(invocation: Invocation): Promise<CheckDocument> {
   const deep = invocation.has('deep');
   const mount = mountFor(place);
   if (mount !== undefined) {
-    return (await ask(mount.volume, mount.mountpoint, 'fsck', { deep })) as CheckDocument;
+    const progress = showProgress(invocation.output);
+    return (await ask(mount.volume, mount.mountpoint, 'fsck', { deep }, progress)) as CheckDocument;
   }
   const { checkOffline } = await import('../daemon/offline.js');
   return checkOffline(resolve(place), invocation.texts('options'), deep);
@@ -68,6 +73,13 @@ function mountFor(place: string | undefined): Mounted | undefined {
   const volume = volumeDirectory(place);
   const entry = readMounts().find((one) => isCoralReef(one) && one.source === bytesOf(volume));
   return entry && { volume, mountpoint: shown(entry.mountpoint) };
+}
+
+function showProgress(output: Output): (value: unknown) => void {
+  return (value) => {
+    const { done, total } = value as { done: number; total: number };
+    output.progress(total === 0 ? 0 : done / total, `${done} of ${total}`);
+  };
 }
 
 function exitCodeOf({ problems }: CheckDocument): ExitCode {

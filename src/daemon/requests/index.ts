@@ -1,9 +1,9 @@
 /** Every request that the control socket answers, by its verb. */
 import { usageError } from '../../config/errors.js';
 import { checkVolume } from '../../integrity/fsck.js';
-import { scrub } from '../../integrity/scrub.js';
+import { scrubPacks } from '../../integrity/scrub.js';
 import type { MigrationStatus } from '../../migration/types.js';
-import type { Handlers } from '../control.js';
+import type { Handlers, Progress } from '../control.js';
 import type { CheckDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
@@ -28,13 +28,13 @@ export function createHandlers(parts: Parts): Handlers {
       mustBeWritable(parts);
       return parts.content.reclaim();
     },
-    scrub: () => scrubbed(parts),
-    fsck: (args) => checkVolume(parts, { deep: args['deep'] === true }),
+    scrub: (_args, progress) => scrub(parts, progress),
+    fsck: (args, progress) => checkVolume(parts, { deep: args['deep'] === true, progress }),
   };
 }
 
-async function scrubbed(parts: Parts): Promise<CheckDocument> {
-  const { packs, chunks, ...found } = await scrub(parts);
+async function scrub(parts: Parts, progress: Progress): Promise<CheckDocument> {
+  const { packs, chunks, ...found } = await scrubPacks(parts, progress);
   return { checked: { packs, chunks }, ...found };
 }
 
