@@ -8,8 +8,8 @@ import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { SEGMENT_CHUNKS } from './limits.js';
 import { createPackWriters } from './pack-writers.js';
-import { startPacking, type BuiltRecipe } from './packing.js';
-import { createPacks } from './packs.js';
+import { Packing, type BuiltRecipe } from './packing.js';
+import { Packs } from './packs.js';
 import type { ContentLog, ContentParts } from './parts.js';
 import { createPlans, segmentsOf, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
@@ -28,8 +28,8 @@ export interface ContentStoreDeps {
   tiers: TierSet;
   /** 32 hex digits. */
   volumeId: string;
-  /** How this volume's files are cut; a batch that was cut otherwise would find no duplicates. */
-  chunking: VolumeConfig['chunking'];
+  /** How this volume's files are cut: where given, a batch that was cut otherwise is refused. */
+  chunking?: VolumeConfig['chunking'];
   log: ContentLog;
 }
 
@@ -46,7 +46,7 @@ export function openContentStore(deps: ContentStoreDeps): ContentStore {
 
 function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): ContentParts {
   const volumeId = Buffer.from(hex, 'hex');
-  const packs = createPacks(store, tiers);
+  const packs = new Packs(store, tiers);
   const savings = createSavings(store);
   return {
     store,
@@ -78,7 +78,7 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
 
   return {
     startPacking: (ino, tier, level) =>
-      startPacking({ ...parts, built, chunking }, ino, tierOf(parts, tier), level),
+      new Packing({ ...parts, built, chunking }, ino, tierOf(parts, tier), level),
     commitRecipe(recipe) {
       const found = built.get(recipe);
       if (!found || !building.delete(found.recipeId)) {
@@ -151,14 +151,8 @@ function keeping(parts: ContentParts): Keeping {
   };
 }
 
-async function sealOpenPacks({ writers, log }: ContentParts): Promise<void> {
-  for (const packId of writers.openPacks()) {
-    try {
-      await writers.seal(packId);
-    } catch (error) {
-      log.warn({ pack: packId, err: error }, 'a pack was left open; the next start seals it');
-    }
-  }
+async function sealOpenPacks({ writers }: ContentParts): Promise<void> {
+  for (const packId of writers.openPacks()) await writers.seal(packId);
 }
 
 function tierOf({ tiers }: ContentParts, id: number): Tier {

@@ -5,7 +5,7 @@
 import type { Tier } from '../tiers/types.js';
 import type { Place } from './chunk-index.js';
 import { errnoOf } from './errors.js';
-import type { Appended } from './pack-writers.js';
+import type { Appended } from './tier-writer.js';
 import type { ContentParts } from './parts.js';
 import type { ChunkLocation } from './types.js';
 import type { Use } from './uses.js';

@@ -17,7 +17,7 @@ import { hashAt, type Segment } from './records.js';
 import { summarize } from './summary.js';
 import { giveWay } from './turns.js';
 import type { PackingJob, Recipe } from './types.js';
-import { hashKey } from './uses.js';
+import { hashKey, type Use } from './uses.js';
 
 /** What `commitRecipe` needs beside the recipe. */
 export interface BuiltRecipe {
@@ -33,127 +33,141 @@ interface NotedChunk {
 
 export interface PackingDeps extends ContentParts {
   built: WeakMap<Recipe, BuiltRecipe>;
-  chunking: VolumeConfig['chunking'];
+  chunking?: VolumeConfig['chunking'];
 }
 
-export function startPacking(
-  parts: PackingDeps,
-  ino: number,
-  tier: Tier,
-  level: number,
-): PackingJob {
-  const { index, recipes, writers, uses, building, built, chunking } = parts;
-  const use = uses.begin();
-  const recipeId = recipes.begin();
-  building.add(recipeId);
-  let ended = false;
-  let newBytes = 0;
+export class Packing implements PackingJob {
+  private readonly use: Use;
+  private readonly recipeId: number;
+  private ended = false;
+  private newBytes = 0;
   /** Chunks that are in no segment yet. */
-  let noted: NotedChunk[] = [];
+  private noted: NotedChunk[] = [];
   /** Records appended for them, by hash. */
-  let fresh = new Map<string, Place>();
-  const segments: Segment[] = [];
+  private fresh = new Map<string, Place>();
+  private readonly segments: Segment[] = [];
 
-  function findMissing(batch: ChunkBatch, hashes: Buffer): number[] {
+  constructor(
+    private readonly deps: PackingDeps,
+    private readonly ino: number,
+    private readonly tier: Tier,
+    private readonly level: number,
+  ) {
+    this.use = deps.uses.begin();
+    this.recipeId = deps.recipes.begin();
+    deps.building.add(this.recipeId);
+  }
+
+  async add(batch: ChunkBatch): Promise<void> {
+    this.checkRunning();
+    const hashes = Buffer.from(batch.hashes);
+    const missing = this.findMissing(batch, hashes);
+    if (missing.length > 0) await this.append(batch, hashes, missing);
+    this.checkRunning();
+    this.note(batch, hashes);
+    if (this.noted.length >= SEGMENT_CHUNKS) await this.flush(SEGMENT_CHUNKS);
+  }
+
+  async finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }> {
+    this.checkRunning();
+    await this.flush(1);
+    this.deps.uses.end(this.use);
+    const recipe = toRecipe(this.ino, this.segments);
+    const { storedBytes } = await summarize(this.deps, this.segments);
+    this.checkRunning();
+    this.deps.built.set(recipe, { recipeId: this.recipeId, zeroBytes: zeroBytesOf(recipe) });
+    return { recipe, storedBytes, newBytes: this.newBytes };
+  }
+
+  async abort(): Promise<void> {
+    this.ended = true;
+    this.deps.uses.end(this.use);
+    // Where the recipe was committed it is no garbage, and this changes nothing.
+    this.deps.building.delete(this.recipeId);
+  }
+
+  /** Protects what it finds: the chunks are in use before anything is awaited. */
+  private findMissing(batch: ChunkBatch, hashes: Buffer): number[] {
     const missing = new Map<string, number>();
     for (let i = 0; i < batch.count; i++) {
       if (batch.zero[i]) continue;
       const hash = hashAt(hashes, i);
       const key = hashKey(hash);
-      use.hashes.add(key);
-      if (!missing.has(key) && !fresh.has(key) && !index.hit(hash)) missing.set(key, i);
+      this.use.hashes.add(key);
+      if (missing.has(key) || this.fresh.has(key) || this.deps.index.hit(hash)) continue;
+      missing.set(key, i);
     }
     return [...missing.values()];
   }
 
-  async function append(batch: ChunkBatch, hashes: Buffer, missing: number[]): Promise<void> {
+  private async append(batch: ChunkBatch, hashes: Buffer, missing: number[]): Promise<void> {
+    const { writers } = this.deps;
     const indexes = Uint32Array.from(missing);
-    const { packId, offsets, stored } = await writers.append(tier, batch, indexes, level, use);
+    const { packId, offsets, stored } = await writers.append(
+      this.tier,
+      batch,
+      indexes,
+      this.level,
+      this.use,
+    );
     missing.forEach((chunk, i) => {
       const place = { packId, offset: offsets[i], stored: stored[i], length: batch.lengths[chunk] };
-      fresh.set(hashKey(hashAt(hashes, chunk)), place);
-      newBytes += stored[i];
+      this.fresh.set(hashKey(hashAt(hashes, chunk)), place);
+      this.newBytes += stored[i];
     });
   }
 
-  function note(batch: ChunkBatch, hashes: Buffer): void {
+  private note(batch: ChunkBatch, hashes: Buffer): void {
+    const { max } = this.deps.chunking ?? { max: Infinity };
     for (let i = 0; i < batch.count; i++) {
-      if (batch.lengths[i] > chunking.max) throw new Error('a chunk is longer than this volume cuts');
-      noted.push({
-        hash: hashAt(hashes, i),
-        length: batch.lengths[i],
-        zero: batch.zero[i] === 1,
-      });
+      const length = batch.lengths[i];
+      if (length > max)
+        throw new Error(`a chunk of ${length} bytes is longer than this volume cuts`);
+      this.noted.push({ hash: hashAt(hashes, i), length, zero: batch.zero[i] === 1 });
     }
+  }
+
+  private async flush(least: number): Promise<void> {
+    await this.deps.writers.sync(this.use.packs);
+    while (this.noted.length >= least && this.noted.length > 0) {
+      this.checkRunning();
+      this.writeSegment(this.noted.slice(0, SEGMENT_CHUNKS));
+      this.noted = this.noted.slice(SEGMENT_CHUNKS);
+      await giveWay();
+    }
+    this.keepOnlyNoted();
   }
 
   /** One turn: the segment and the references of its chunks are one transaction. */
-  function writeSegment(chunks: NotedChunk[]): void {
+  private writeSegment(chunks: NotedChunk[]): void {
     const segment = toSegment(chunks);
-    recipes.putSegment(recipeId, segments.length, segment);
-    for (const { hash, zero } of chunks) if (!zero) index.refer(hash, fresh.get(hashKey(hash)));
-    segments.push(segment);
-  }
-
-  async function flush(least: number): Promise<void> {
-    await writers.sync(use.packs);
-    while (noted.length >= least && noted.length > 0) {
-      checkRunning();
-      writeSegment(noted.slice(0, SEGMENT_CHUNKS));
-      noted = noted.slice(SEGMENT_CHUNKS);
-      await giveWay();
+    this.deps.recipes.putSegment(this.recipeId, this.segments.length, segment);
+    for (const { hash, zero } of chunks) {
+      if (!zero) this.deps.index.refer(hash, this.fresh.get(hashKey(hash)));
     }
-    keepOnlyNoted();
+    this.segments.push(segment);
   }
 
-  function keepOnlyNoted(): void {
-    const before = fresh;
-    fresh = new Map();
-    use.hashes.clear();
-    use.packs.clear();
-    for (const { hash, zero } of noted) {
+  /** What is in a segment is counted and needs no protection any more. */
+  private keepOnlyNoted(): void {
+    const before = this.fresh;
+    this.fresh = new Map();
+    this.use.hashes.clear();
+    this.use.packs.clear();
+    for (const { hash, zero } of this.noted) {
       if (zero) continue;
       const key = hashKey(hash);
       const place = before.get(key);
-      use.hashes.add(key);
-      if (place) {
-        fresh.set(key, place);
-        use.packs.add(place.packId);
-      }
+      this.use.hashes.add(key);
+      if (!place) continue;
+      this.fresh.set(key, place);
+      this.use.packs.add(place.packId);
     }
   }
 
-  function checkRunning(): void {
-    if (ended) throw contentError('ECANCELED', `packing of inode ${ino} has ended`);
+  private checkRunning(): void {
+    if (this.ended) throw contentError('ECANCELED', `packing of inode ${this.ino} has ended`);
   }
-
-  return {
-    async add(batch) {
-      checkRunning();
-      const hashes = Buffer.from(batch.hashes);
-      const missing = findMissing(batch, hashes);
-      if (missing.length > 0) await append(batch, hashes, missing);
-      checkRunning();
-      note(batch, hashes);
-      if (noted.length >= SEGMENT_CHUNKS) await flush(SEGMENT_CHUNKS);
-    },
-    async finish() {
-      checkRunning();
-      await flush(1);
-      uses.end(use);
-      const recipe = toRecipe(ino, segments);
-      const { storedBytes } = await summarize(parts, segments);
-      checkRunning();
-      built.set(recipe, { recipeId, zeroBytes: zeroBytesOf(recipe) });
-      return { recipe, storedBytes, newBytes };
-    },
-    async abort() {
-      ended = true;
-      uses.end(use);
-      // Where the recipe was committed it is no garbage, and this changes nothing.
-      building.delete(recipeId);
-    },
-  };
 }
 
 function toSegment(chunks: NotedChunk[]): Segment {

@@ -7,141 +7,154 @@
  */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Store } from '../store/types.js';
+import type { Store, Table } from '../store/types.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { contentError, errnoOf } from './errors.js';
 import { decodePack, encodePack, packKey, type PackRecord } from './records.js';
 
 const NEXT_PACK = Buffer.from('content/next-pack', 'latin1');
 
-export interface Packs {
-  get(packId: number): PackRecord | undefined;
-  all(): Iterable<PackRecord>;
-  /** A new record in state `open`. @param atLeast the lowest number to give. */
-  create(tier: Tier, atLeast?: number): PackRecord;
-  /** Takes a found file into the catalogue. */
-  adopt(record: PackRecord): void;
-  addLive(packId: number, bytes: number): void;
-  /** The file has this many bytes now; accounted to its tier. */
-  resize(packId: number, size: number): void;
-  setState(packId: number, state: PackRecord['state']): void;
-  /** Unlinks the file of a doomed pack, then its record. The doom must be durable. */
-  bury(packId: number): Promise<void>;
-  /** Forgets a pack whose file is not there. */
-  forget(packId: number): void;
-  /** The tier of a pack where its bytes can be read now. */
-  readableTier(packId: number): Tier | undefined;
-  /** @throws EIO where its tier is missing or it is unknown. */
-  path(packId: number): string;
-}
+export class Packs {
+  private readonly table: Table;
+  private readonly meta: Table;
+  private readonly records: Map<number, PackRecord>;
+  private readonly dirty = new Set<number>();
+  /** Packs whose file was not there at start. Not recorded: the file may come back. */
+  private readonly lost = new Set<number>();
 
-export function createPacks(store: Store, tiers: TierSet): Packs {
-  const table = store.table('packs');
-  const meta = store.table('meta');
-  const records = loadPacks(store);
-  const dirty = new Set<number>();
-
-  function change(packId: number, edit: (record: PackRecord) => void): void {
-    const record = records.get(packId);
-    if (!record) throw contentError('EIO', `pack ${packId} is not in the catalogue`);
-    edit(record);
-    dirty.add(packId);
-    store.touch();
+  constructor(
+    private readonly store: Store,
+    private readonly tiers: TierSet,
+  ) {
+    this.table = store.table('packs');
+    this.meta = store.table('meta');
+    this.records = loadPacks(store);
+    store.beforeCommit(() => this.writeDirty());
   }
 
-  store.beforeCommit(() => {
-    for (const packId of dirty) {
-      const record = records.get(packId);
-      if (record) table.put(packKey(packId), encodePack(record));
-    }
-    dirty.clear();
-  });
+  get(packId: number): PackRecord | undefined {
+    return this.records.get(packId);
+  }
 
-  function nextId(atLeast: number): number {
-    const stored = meta.get(NEXT_PACK)?.readUInt32LE(0) ?? 1;
+  all(): Iterable<PackRecord> {
+    return this.records.values();
+  }
+
+  /** A new record in state `open`. */
+  create({ id: tier }: Tier): PackRecord {
+    const packId = this.nextId(1);
+    const record: PackRecord = {
+      packId,
+      tier,
+      size: 0,
+      live: 0,
+      sealed: false,
+      state: 'open',
+    };
+    this.insert(record);
+    return record;
+  }
+
+  /** Takes a found file into the catalogue. */
+  adopt(record: PackRecord): void {
+    this.nextId(record.packId);
+    this.insert(record);
+  }
+
+  addLive(packId: number, bytes: number): void {
+    // Leaving a pack that is not known must work: it is how damage heals.
+    if (bytes < 0 && !this.records.has(packId)) return;
+    this.change(packId).live += bytes;
+  }
+
+  /** The file has this many bytes now; accounted to its tier. */
+  resize(packId: number, size: number): void {
+    const record = this.change(packId);
+    this.account(record, size - record.size);
+    record.size = size;
+  }
+
+  setState(packId: number, state: PackRecord['state']): void {
+    const record = this.change(packId);
+    record.state = state;
+    record.sealed = state !== 'open';
+  }
+
+  /** Unlinks the file of a doomed pack, then its record. The doom must be durable. */
+  async bury(packId: number): Promise<void> {
+    try {
+      await unlink(this.path(packId));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+    this.forget(packId);
+  }
+
+  /** Forgets a pack whose file is not there. */
+  forget(packId: number): void {
+    const record = this.records.get(packId);
+    if (!record) return;
+    this.account(record, -record.size);
+    this.records.delete(packId);
+    this.dirty.delete(packId);
+    this.lost.delete(packId);
+    this.table.remove(packKey(packId));
+  }
+
+  setLost(packId: number): void {
+    this.lost.add(packId);
+  }
+
+  /** The tier of a pack where its bytes can be read now. */
+  readableTier(packId: number): Tier | undefined {
+    const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);
+    return tier && tier.state !== 'missing' && !this.lost.has(packId) ? tier : undefined;
+  }
+
+  /** @throws EIO where its file or tier is missing or it is unknown. */
+  path(packId: number): string {
+    const tier = this.readableTier(packId);
+    if (tier) return this.tiers.packPath(tier, packId);
+    const name = this.tiers.byId(this.records.get(packId)?.tier ?? 0)?.name ?? 'unknown';
+    throw contentError('EIO', `pack ${packId} on tier ${name} can't be read: it is not there`);
+  }
+
+  private insert(record: PackRecord): void {
+    this.records.set(record.packId, record);
+    this.change(record.packId);
+    this.account(record, record.size);
+  }
+
+  /** The record, to be changed in this turn. */
+  private change(packId: number): PackRecord {
+    const record = this.records.get(packId);
+    if (!record) throw contentError('EIO', `pack ${packId} is not in the catalogue`);
+    this.dirty.add(packId);
+    this.store.touch();
+    return record;
+  }
+
+  private writeDirty(): void {
+    for (const packId of this.dirty) {
+      const record = this.records.get(packId);
+      if (record) this.table.put(packKey(packId), encodePack(record));
+    }
+    this.dirty.clear();
+  }
+
+  private account(record: PackRecord, bytes: number): void {
+    const tier = this.tiers.byId(record.tier);
+    if (tier && bytes !== 0) this.tiers.accountPacked(tier, bytes);
+  }
+
+  private nextId(atLeast: number): number {
+    const stored = this.meta.get(NEXT_PACK)?.readUInt32LE(0) ?? 1;
     const packId = Math.max(stored, atLeast);
     const value = Buffer.alloc(4);
     value.writeUInt32LE(packId + 1);
-    meta.put(NEXT_PACK, value);
+    this.meta.put(NEXT_PACK, value);
     return packId;
   }
-
-  function account(record: PackRecord, bytes: number): void {
-    const tier = tiers.byId(record.tier);
-    if (tier && bytes !== 0) tiers.accountPacked(tier, bytes);
-  }
-
-  function insert(record: PackRecord): void {
-    records.set(record.packId, record);
-    change(record.packId, () => {});
-    account(record, record.size);
-  }
-
-  const packs: Packs = {
-    get: (packId) => records.get(packId),
-    all: () => records.values(),
-    create(tier, atLeast = 1) {
-      const packId = nextId(atLeast);
-      const record: PackRecord = {
-        packId,
-        tier: tier.id,
-        size: 0,
-        live: 0,
-        sealed: false,
-        state: 'open',
-      };
-      insert(record);
-      return record;
-    },
-    adopt(record) {
-      nextId(record.packId);
-      insert(record);
-    },
-    addLive(packId, bytes) {
-      // Leaving a pack that is not known must work: it is how damage heals.
-      if (bytes < 0 && !records.has(packId)) return;
-      change(packId, (record) => (record.live += bytes));
-    },
-    resize(packId, size) {
-      change(packId, (record) => {
-        account(record, size - record.size);
-        record.size = size;
-      });
-    },
-    setState(packId, state) {
-      change(packId, (record) => {
-        record.state = state;
-        record.sealed = state !== 'open';
-      });
-    },
-    async bury(packId) {
-      try {
-        await unlink(packs.path(packId));
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw error;
-      }
-      packs.forget(packId);
-    },
-    forget(packId) {
-      const record = records.get(packId);
-      if (!record) return;
-      account(record, -record.size);
-      records.delete(packId);
-      dirty.delete(packId);
-      table.remove(packKey(packId));
-    },
-    readableTier(packId) {
-      const tier = tiers.byId(records.get(packId)?.tier ?? 0);
-      return tier && tier.state !== 'missing' ? tier : undefined;
-    },
-    path(packId) {
-      const tier = packs.readableTier(packId);
-      if (tier) return tiers.packPath(tier, packId);
-      const name = tiers.byId(records.get(packId)?.tier ?? 0)?.name;
-      throw contentError('EIO', `pack ${packId} can't be read: tier ${name ?? 'unknown'} is missing`);
-    },
-  };
-  return packs;
 }
 
 /** Every pack record of a store, for checks as well. */

@@ -7,6 +7,7 @@
  * 3. Packs without live chunks are doomed; when that is durable they are unlinked, then forgotten.
  */
 import { native } from '../native.js';
+import type { Tier } from '../tiers/types.js';
 import { errnoOf } from './errors.js';
 import { COMPACT_BELOW, MOVE_BATCH_RECORDS, RECLAIM_PACKS, RECLAIM_SEGMENTS } from './limits.js';
 import { moveChunks, type MovingChunk } from './moves.js';
@@ -31,7 +32,7 @@ export async function reclaim(parts: ContentParts, state: ReclaimState): Promise
     bytesFreed: 0,
   };
   await settleGarbage(parts, state, report);
-  await sealDeadPacks(parts);
+  await endDeadPacks(parts);
   await removeEmptyPacks(parts, state, report);
   await compactPacks(parts, state, report);
   await removeEmptyPacks(parts, state, report);
@@ -89,16 +90,15 @@ function settleSegment(
   recipes.removeSegment(recipeId, segment);
 }
 
-/** An open pack that is mostly dead is sealed, so that it can go. */
-async function sealDeadPacks({ writers, packs, uses, log }: ContentParts): Promise<void> {
+/** An open pack that is mostly dead is no longer written, so that it can go. */
+async function endDeadPacks({ writers, packs, uses }: ContentParts): Promise<void> {
   for (const packId of writers.openPacks()) {
     const record = packs.get(packId);
+    const isUsed = (): boolean => uses.hasPack(packId) || record?.live !== 0;
     if (!record || uses.hasPack(packId) || !isMostlyDead(record)) continue;
-    try {
-      await writers.seal(packId);
-    } catch (error) {
-      log.warn({ pack: packId, err: error }, 'an open pack could not be sealed');
-    }
+    // A seal takes space, and where that has run out an empty pack must be able to go.
+    if (record.live === 0) await writers.abandon(packId, isUsed);
+    else await writers.seal(packId);
   }
 }
 
@@ -112,9 +112,12 @@ function isAtRest({ packs, writers, uses }: ContentParts, { packId, state }: Pac
     (state === 'sealed' || state === 'open') &&
     !writers.isWriting(packId) &&
     !uses.hasPack(packId) &&
-    packs.readableTier(packId)?.state !== undefined &&
-    packs.readableTier(packId)?.state !== 'read-only'
+    isWritable(packs.readableTier(packId))
   );
+}
+
+function isWritable(tier: Tier | undefined): boolean {
+  return tier !== undefined && tier.state !== 'read-only';
 }
 
 function removeEmptyPacks(

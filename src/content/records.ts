@@ -14,7 +14,7 @@ const ZERO_BIT = 0x80000000;
 export type PackState = 'open' | 'sealed' | 'doomed' | 'adopted';
 const STATES: readonly PackState[] = ['open', 'sealed', 'doomed', 'adopted'];
 
-/** The decoded record of a pack. Objects are shared; `createPacks` writes what was changed. */
+/** The decoded record of a pack. Objects are shared; `Packs` writes what was changed. */
 export interface PackRecord extends PackInfo {
   state: PackState;
 }
@@ -171,5 +171,6 @@ function checkVersion(value: Buffer, length: number, what: string): void {
   if (value[0] !== VERSION) {
     throw new Error(`${what} record of version ${value[0]}; this program knows ${VERSION}`);
   }
-  if (value.length < length) throw new Error(`${what} record of ${value.length} bytes is cut short`);
+  if (value.length < length)
+    throw new Error(`${what} record of ${value.length} bytes is cut short`);
 }

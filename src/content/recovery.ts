@@ -19,23 +19,35 @@ import { giveWay } from './turns.js';
 import type { ChunkLocation } from './types.js';
 
 export async function recover(parts: ContentParts): Promise<void> {
+  const found = new Map<Tier, Set<number>>();
   for (const tier of parts.tiers.tiers) {
-    if (tier.state === 'missing' || tier.state === 'read-only') continue;
-    await recoverTier(parts, tier);
+    if (tier.state !== 'missing') found.set(tier, await packFiles(parts, tier));
+  }
+  for (const [tier, files] of found) await recoverKnown(parts, tier, files);
+  // Only now: what is known to be lost is what unknown packs can heal.
+  for (const [tier, files] of found) {
+    for (const packId of files) {
+      if (!parts.packs.get(packId)) await recoverUnknown(parts, tier, packId);
+    }
   }
   await parts.store.commit();
 }
 
-async function recoverTier(parts: ContentParts, tier: Tier): Promise<void> {
-  const files = await packFiles(parts, tier);
+async function recoverKnown(parts: ContentParts, tier: Tier, files: Set<number>): Promise<void> {
   for (const record of [...parts.packs.all()]) {
     if (record.tier !== tier.id) continue;
-    if (record.state === 'doomed') await parts.packs.bury(record.packId);
-    else if (!files.has(record.packId)) await recoverLost(parts, record);
+    if (!files.has(record.packId)) recoverLost(parts, record);
+    else if (tier.state === 'read-only') continue;
+    else if (record.state === 'doomed') await recoverDoomed(parts, record.packId);
     else if (record.state === 'open') await recoverOpen(parts, record);
   }
-  for (const packId of files) {
-    if (!parts.packs.get(packId)) await recoverUnknown(parts, tier, packId);
+}
+
+async function recoverDoomed({ packs, log }: ContentParts, packId: number): Promise<void> {
+  try {
+    await packs.bury(packId);
+  } catch (error) {
+    log.warn({ pack: packId, err: error }, 'an empty pack could not be removed');
   }
 }
 
@@ -52,11 +64,11 @@ export async function packFiles(
   return numbers;
 }
 
-async function recoverLost(parts: ContentParts, record: PackRecord): Promise<void> {
-  const { packId, tier } = record;
-  if (record.live === 0) return parts.packs.forget(packId);
-  const { length: chunks } = await markChunksOf(parts, packId, () => true);
-  parts.log.error({ pack: packId, tier, chunks }, 'a pack is lost: its file is not there');
+/** Nothing is recorded about its chunks: the file may come back. */
+function recoverLost({ packs, log }: ContentParts, { packId, tier, live }: PackRecord): void {
+  if (live === 0) return packs.forget(packId);
+  packs.setLost(packId);
+  log.error({ pack: packId, tier }, 'a pack is lost: its file is not there');
 }
 
 async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<void> {

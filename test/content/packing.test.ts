@@ -118,6 +118,9 @@ test('everything is there after closing and opening again', async () => {
   assert.ok(bench.content.packs().every(({ sealed }) => sealed));
   assert.deepEqual(bench.content.savings(), savings);
   await assertReads(bench, 10, original);
-  const used = bench.tiers.tiers.reduce((sum, tier) => sum + bench.tiers.usage(tier).packedBytes, 0);
+  const used = bench.tiers.tiers.reduce(
+    (sum, tier) => sum + bench.tiers.usage(tier).packedBytes,
+    0,
+  );
   assert.equal(used, packBytes(bench));
 });

@@ -1,0 +1,170 @@
+/**
+ * The pack being written on one tier. All jobs share it and take turns, append by append. A pack that is
+ * full is sealed and the next append begins a new one.
+ *
+ * A failed append (a full disk) adds nothing, and the pack goes on. A failed sync ends its writing: what was
+ * appended since the last one counts as lost, and whoever wanted it synced gets the error. What the index
+ * points to in such a pack stays readable.
+ */
+import { existsSync } from 'node:fs';
+import { native, type AppendResult, type PackWriter } from '../native.js';
+import type { Store } from '../store/types.js';
+import type { Tier, TierSet } from '../tiers/types.js';
+import { contentError, errnoOf } from './errors.js';
+import { PACK_TARGET_BYTES } from './limits.js';
+import type { Packs } from './packs.js';
+import type { ContentLog } from './parts.js';
+import { createLock } from './turns.js';
+import type { Use } from './uses.js';
+
+export interface PackWriterDeps {
+  store: Store;
+  tiers: TierSet;
+  packs: Packs;
+  volumeId: Buffer;
+  log: ContentLog;
+}
+
+export interface Appended extends AppendResult {
+  packId: number;
+}
+
+interface OpenPack {
+  packId: number;
+  writer: PackWriter;
+}
+
+export class TierWriter {
+  private readonly lock = createLock();
+  private open: OpenPack | undefined;
+  /** A pack whose record is there and whose file is being made. */
+  private making: number | undefined;
+  private readonly failures = new Map<number, unknown>();
+
+  constructor(
+    private readonly deps: PackWriterDeps,
+    private readonly tier: Tier,
+  ) {}
+
+  get openPackId(): number | undefined {
+    return this.open?.packId;
+  }
+
+  isWriting(packId: number): boolean {
+    return this.making === packId || this.open?.packId === packId;
+  }
+
+  /** The pack is in `use.packs` before the first byte is written. */
+  write(use: Use, work: (writer: PackWriter) => Promise<AppendResult>): Promise<Appended> {
+    return this.lock(async () => {
+      const pack = await this.current();
+      use.packs.add(pack.packId);
+      const { offsets, stored } = await this.append(pack, work);
+      this.deps.packs.resize(pack.packId, pack.writer.size);
+      if (pack.writer.size >= PACK_TARGET_BYTES) await this.trySeal(pack);
+      return { packId: pack.packId, offsets, stored };
+    });
+  }
+
+  /** @throws what made writing the pack fail. */
+  sync(packId: number): Promise<void> {
+    return this.lock(async () => {
+      if (this.failures.has(packId)) throw this.failures.get(packId);
+      if (this.open?.packId !== packId) return;
+      const pack = this.open;
+      await pack.writer.sync().catch((error: unknown) => this.fail(pack, error));
+    });
+  }
+
+  seal(packId: number): Promise<void> {
+    return this.lock(async () => {
+      if (this.open?.packId === packId) await this.trySeal(this.open);
+    });
+  }
+
+  /** Stops writing the pack without sealing it, unless `isUsed` by the time it is its turn. */
+  abandon(packId: number, isUsed: () => boolean): Promise<void> {
+    return this.lock(async () => {
+      if (this.open?.packId === packId && !isUsed()) this.close(this.open);
+    });
+  }
+
+  private close(pack: OpenPack): void {
+    this.open = undefined;
+    pack.writer.close();
+  }
+
+  private fail(pack: OpenPack, error: unknown): never {
+    this.failures.set(pack.packId, error);
+    this.close(pack);
+    this.warn(pack, error, 'writing a pack failed');
+    throw error;
+  }
+
+  private async append(
+    pack: OpenPack,
+    work: (writer: PackWriter) => Promise<AppendResult>,
+  ): Promise<AppendResult> {
+    try {
+      return await work(pack.writer);
+    } catch (error) {
+      if (errnoOf(error) === 'EIO') this.fail(pack, error);
+      throw error;
+    }
+  }
+
+  /** Nothing is lost with a seal that fails for want of space: a later one may succeed. */
+  private async trySeal(pack: OpenPack): Promise<void> {
+    const { packs } = this.deps;
+    try {
+      await pack.writer.seal();
+    } catch (error) {
+      return this.warn(pack, error, 'a pack could not be sealed yet');
+    }
+    packs.resize(pack.packId, pack.writer.size);
+    packs.setState(pack.packId, 'sealed');
+    this.close(pack);
+  }
+
+  private async current(): Promise<OpenPack> {
+    if (this.open) return this.open;
+    if (this.tier.state === 'missing') {
+      throw contentError('EIO', this.tier.problem ?? `tier ${this.tier.name} is missing`);
+    }
+    const packId = this.newRecord();
+    this.making = packId;
+    try {
+      this.open = { packId, writer: await this.createFile(packId) };
+      return this.open;
+    } catch (error) {
+      this.deps.packs.forget(packId);
+      throw error;
+    } finally {
+      this.making = undefined;
+    }
+  }
+
+  /** A number whose file is not there. One that is stays: it is not ours to take, `recover` looks at it. */
+  private newRecord(): number {
+    const { packs, tiers } = this.deps;
+    for (;;) {
+      const { packId } = packs.create(this.tier);
+      if (!existsSync(tiers.packPath(this.tier, packId))) return packId;
+      packs.forget(packId);
+    }
+  }
+
+  /** The record is durable before the file is there. */
+  private async createFile(packId: number): Promise<PackWriter> {
+    const { store, tiers, packs, volumeId } = this.deps;
+    await store.commit();
+    const path = tiers.packPath(this.tier, packId);
+    const writer = native.createPackWriter(path, packId, volumeId);
+    packs.resize(packId, writer.size);
+    return writer;
+  }
+
+  private warn({ packId }: OpenPack, error: unknown, text: string): void {
+    this.deps.log.warn({ pack: packId, tier: this.tier.name, err: error }, text);
+  }
+}

@@ -1,0 +1,97 @@
+/** Plain files: the backing file of each is there with its size, and no file is there without an inode. */
+import { readdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoOf } from '../content/errors.js';
+import { giveWay } from '../content/turns.js';
+import type { Inode } from '../namespace/types.js';
+import type { Tier, TierSet } from '../tiers/types.js';
+import { nameInode, type CheckDeps, type Findings } from './report.js';
+import { walkInodes } from './walks.js';
+
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+const DIRECTORIES = 256;
+
+export async function checkBackingFiles(deps: CheckDeps, findings: Findings): Promise<void> {
+  for await (const { ino } of walkInodes(deps.namespace)) {
+    // Looked up anew: the walk goes in slices and the file may be gone.
+    const inode = deps.namespace.get(ino);
+    if (inode && (inode.mode & S_IFMT) === S_IFREG) await checkFile(deps, inode, findings);
+  }
+}
+
+async function checkFile(deps: CheckDeps, inode: Inode, findings: Findings): Promise<void> {
+  const { namespace, tiers, content } = deps;
+  const subject = nameInode(namespace, inode.ino);
+  if (inode.packedTier !== 0 && !content.hasRecipe(inode.ino)) {
+    const repair = 'restore the file from a backup';
+    findings.report({ what: 'no-recipe', subject, detail: 'packed, but it has no recipe', repair });
+  }
+  if (inode.plainTier === 0) return checkBytesSomewhere(inode, subject, findings);
+  const tier = tiers.byId(inode.plainTier);
+  if (!tier) {
+    const detail = `its bytes are on tier ${inode.plainTier}, which the volume does not have`;
+    findings.report({ what: 'no-tier', subject, detail, repair: 'bring the tier back' });
+  } else if (tier.state !== 'missing') {
+    findings.checked.backingFiles++;
+    await checkBackingFile(tiers, tier, inode, subject, findings);
+  }
+}
+
+function checkBytesSomewhere(inode: Inode, subject: string, { report }: Findings): void {
+  if (inode.packedTier !== 0 || inode.size === 0) return;
+  const detail = `it has ${inode.size} bytes, but neither a backing file nor a recipe`;
+  report({ what: 'no-bytes', subject, detail, repair: 'restore the file from a backup' });
+}
+
+async function checkBackingFile(
+  tiers: TierSet,
+  tier: Tier,
+  inode: Inode,
+  subject: string,
+  { report }: Findings,
+): Promise<void> {
+  const path = tiers.backingPath(tier, inode.ino);
+  const repair = 'restore the file from a backup';
+  try {
+    const { size } = await stat(path);
+    if (inode.unsettled || size === inode.size) return;
+    const detail = `${path} has ${size} bytes, the file has ${inode.size}`;
+    report({ what: 'size', subject, detail, repair });
+  } catch (error) {
+    const why =
+      errnoOf(error) === 'ENOENT' ? 'does not exist' : `can't be read (${errnoOf(error)})`;
+    report({ what: 'no-backing-file', subject, detail: `${path} ${why}`, repair });
+  }
+}
+
+export async function checkLeftOverFiles(deps: CheckDeps, findings: Findings): Promise<void> {
+  for (const tier of deps.tiers.tiers) {
+    if (tier.state === 'missing') continue;
+    for (let low = 0; low < DIRECTORIES; low++) await checkDirectory(deps, tier, low, findings);
+  }
+}
+
+async function checkDirectory(
+  { namespace, tiers }: CheckDeps,
+  tier: Tier,
+  low: number,
+  { report }: Findings,
+): Promise<void> {
+  const directory = dirname(tiers.backingPath(tier, low));
+  const names = await readdir(directory).catch((error: unknown) => {
+    const detail = `${directory} can't be read (${errnoOf(error)})`;
+    report({ what: 'no-directory', subject: `tier ${tier.name}`, detail, repair: 'mount again' });
+    return [];
+  });
+  for (const name of names) {
+    const ino = Number.parseInt(name, 16);
+    const path = `${directory}/${name}`;
+    if (tiers.backingPath(tier, ino) === path && namespace.get(ino)?.plainTier === tier.id)
+      continue;
+    const subject = `tier ${tier.name}`;
+    const detail = `no file has its bytes in ${path}`;
+    report({ what: 'left-over', subject, detail, repair: 'mount again, or remove it by hand' });
+  }
+  await giveWay();
+}

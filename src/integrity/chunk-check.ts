@@ -1,0 +1,135 @@
+/**
+ * Chunks: every one that a recipe names is known and lies inside its pack, and each counts exactly the
+ * recipes that name it. Goes over the recipes once per part of the hash space, so that memory stays bounded.
+ */
+import { sliceChunks } from '../content/chunk-index.js';
+import { loadPacks } from '../content/packs.js';
+import { hashAt, type PackRecord } from '../content/records.js';
+import { giveWay } from '../content/turns.js';
+import type { ChunkLocation } from '../content/types.js';
+import { hashKey } from '../content/uses.js';
+import type { Store } from '../store/types.js';
+import type { CheckDeps, Findings } from './report.js';
+import { walkSegments } from './walks.js';
+
+/** Chunks counted in one pass: about 200 bytes of memory each. */
+const CHUNKS_PER_PASS = 1_000_000;
+const SLICE = 2000;
+/** Parts are told apart by the first two bytes of the hash. */
+const PREFIXES = 65_536;
+
+export async function checkChunks(deps: CheckDeps, findings: Findings): Promise<void> {
+  const chunks = await countChunks(deps.store);
+  findings.checked.chunks += chunks;
+  const parts = Math.min(PREFIXES, Math.max(1, Math.ceil(chunks / CHUNKS_PER_PASS)));
+  for (let part = 0; part < parts; part++) {
+    const from = Math.floor((part * PREFIXES) / parts);
+    const to = Math.floor(((part + 1) * PREFIXES) / parts);
+    await checkPart(deps, from, to, findings);
+  }
+}
+
+async function countChunks(store: Store): Promise<number> {
+  let count = 0;
+  for await (const slice of walkChunks(store, 0)) count += slice.length;
+  return count;
+}
+
+async function checkPart(
+  deps: CheckDeps,
+  from: number,
+  to: number,
+  findings: Findings,
+): Promise<void> {
+  const named = await countNames(deps.store, from, to);
+  const packs = loadPacks(deps.store);
+  for await (const slice of walkChunks(deps.store, from)) {
+    for (const { hash, location } of slice) {
+      if (hash.readUInt16BE(0) >= to) break;
+      checkChunk(hash, location, named.get(hashKey(hash)) ?? 0, packs, findings);
+      named.delete(hashKey(hash));
+    }
+    if (slice[slice.length - 1].hash.readUInt16BE(0) >= to) break;
+  }
+  for (const [key, count] of named) {
+    findings.report({
+      what: 'lost-chunk',
+      subject: nameChunk(Buffer.from(key, 'latin1')),
+      detail: `recipes name it ${count} times, but the index does not have it`,
+      repair: 'store a file with the same content again, or restore the files from a backup',
+    });
+  }
+}
+
+async function countNames(store: Store, from: number, to: number): Promise<Map<string, number>> {
+  const named = new Map<string, number>();
+  for await (const { chunks } of walkSegments(store)) {
+    for (let i = 0; i < chunks.lengths.length; i++) {
+      const hash = hashAt(chunks.hashes, i);
+      const prefix = hash.readUInt16BE(0);
+      if (chunks.zero[i] || prefix < from || prefix >= to) continue;
+      named.set(hashKey(hash), (named.get(hashKey(hash)) ?? 0) + 1);
+    }
+  }
+  return named;
+}
+
+function checkChunk(
+  hash: Buffer,
+  location: ChunkLocation,
+  named: number,
+  packs: Map<number, PackRecord>,
+  { report }: Findings,
+): void {
+  const subject = nameChunk(hash);
+  const { packId, offset, stored, references } = location;
+  const pack = packs.get(packId);
+  const restore = 'store a file with the same content again, or restore the files from a backup';
+  if (!pack) {
+    const detail = `it lies in pack ${packId}, which the catalogue does not have`;
+    report({ what: 'lost-chunk', subject, detail, repair: restore });
+  } else if (offset + stored > pack.size) {
+    const detail = `it ends at ${offset + stored} in pack ${packId}, which has ${pack.size} bytes`;
+    report({ what: 'lost-chunk', subject, detail, repair: restore });
+  }
+  if (references !== named) {
+    const detail = `it counts ${references} references; recipes name it ${named} times`;
+    report({
+      what: 'reference-count',
+      subject,
+      detail,
+      repair: 'none needed while it is too high',
+    });
+  }
+  if (location.bad) {
+    const detail = `its copy in pack ${packId} is known to be damaged`;
+    report({ what: 'damaged-chunk', subject, detail, repair: restore });
+  }
+}
+
+export function nameChunk(hash: Buffer): string {
+  return `chunk ${hash.toString('hex')}`;
+}
+
+/** Slices of the index from a two-byte prefix on, never empty. */
+async function* walkChunks(
+  store: Store,
+  from: number,
+): AsyncIterable<{ hash: Buffer; location: ChunkLocation }[]> {
+  let after = beforePrefix(from);
+  for (;;) {
+    const slice = sliceChunks(store, after, SLICE);
+    if (slice.length === 0) return;
+    yield slice;
+    after = slice[slice.length - 1].hash;
+    await giveWay();
+  }
+}
+
+/** The last hash before all that start with `prefix`. */
+function beforePrefix(prefix: number): Buffer | undefined {
+  if (prefix === 0) return undefined;
+  const hash = Buffer.alloc(32, 0xff);
+  hash.writeUInt16BE(prefix - 1, 0);
+  return hash;
+}

@@ -1,0 +1,45 @@
+/**
+ * Checks a volume, in use or not, and changes nothing: namespace, backing files, recipes, chunks, packs
+ * and what is accounted to the tiers. Each check is a file of its own.
+ */
+import { checkBackingFiles, checkLeftOverFiles } from './backing-check.js';
+import { checkChunks } from './chunk-check.js';
+import { checkEntries, checkInodes } from './namespace-check.js';
+import { checkPacks } from './pack-check.js';
+import { checkRecipes } from './recipe-check.js';
+import {
+  nothingChecked,
+  runCheck,
+  type CheckDeps,
+  type CheckProgress,
+  type FsckReport,
+} from './report.js';
+import { scrubPacks } from './scrub.js';
+import { checkTiers } from './tier-check.js';
+
+const CHECKS = [
+  checkTiers,
+  checkInodes,
+  checkEntries,
+  checkBackingFiles,
+  checkLeftOverFiles,
+  checkRecipes,
+  checkChunks,
+  checkPacks,
+];
+
+export interface FsckOptions {
+  /** Reads every pack as well: the same as `scrub`, which marks damaged chunks. */
+  deep: boolean;
+  progress?: CheckProgress;
+}
+
+export async function checkVolume(deps: CheckDeps, options: FsckOptions): Promise<FsckReport> {
+  const report: FsckReport = { checked: nothingChecked(), problems: [] };
+  for (const [done, check] of CHECKS.entries()) {
+    options.progress?.({ done, total: CHECKS.length });
+    await runCheck(check, deps, report);
+  }
+  if (options.deep) report.problems.push(...(await scrubPacks(deps, options.progress)).problems);
+  return report;
+}

@@ -1,0 +1,62 @@
+/**
+ * Keeps a whole copy of the namespace on every tier, so that it survives the loss of the disk it lives on.
+ *
+ * The copy is an LMDB environment as it stands, compacted and not compressed: it can be opened in place, and
+ * a copy of a large volume would not fit in memory, where the compressor works. It is built beside the old
+ * one and renamed over it when it is durable, so that a tier always has a whole copy, the old or the new.
+ */
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { packDirectory } from '../content/packs.js';
+import type { Store } from '../store/types.js';
+import type { Tier, TierSet } from '../tiers/types.js';
+
+export interface NamespaceCopy {
+  /** Tier name. */
+  tier: string;
+  /** Length of the copy; 0 where none was made. */
+  bytes: number;
+  /** One line why none was made, or null. */
+  problem: string | null;
+}
+
+/** Room that a copy must leave on a tier: a full tier is worse than an old copy. Bytes. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+
+/** Copies what is committed to each tier that can take it, one by one. Never throws for a tier. */
+export async function copyNamespace(store: Store, tiers: TierSet): Promise<NamespaceCopy[]> {
+  const copies: NamespaceCopy[] = [];
+  for (const tier of tiers.tiers) copies.push(await copyToTier(store, tiers, tier));
+  return copies;
+}
+
+/** `<tier>/.coral-reef/namespace-copy` */
+export function namespaceCopyPath(tiers: TierSet, tier: Tier): string {
+  return join(dirname(packDirectory(tiers, tier)), 'namespace-copy');
+}
+
+async function copyToTier(store: Store, tiers: TierSet, tier: Tier): Promise<NamespaceCopy> {
+  if (tier.state !== 'ok') {
+    return { tier: tier.name, bytes: 0, problem: tier.problem ?? `the tier is ${tier.state}` };
+  }
+  const directory = namespaceCopyPath(tiers, tier);
+  const before = await lengthOf(directory);
+  if (tiers.usage(tier).free < before + RESERVE_BYTES) {
+    return { tier: tier.name, bytes: 0, problem: 'too little free space for a copy' };
+  }
+  try {
+    await store.copyTo(directory);
+    return { tier: tier.name, bytes: await lengthOf(directory), problem: null };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
+    return { tier: tier.name, bytes: 0, problem };
+  }
+}
+
+/** Of the copy that is there, 0 for none. */
+async function lengthOf(directory: string): Promise<number> {
+  return stat(join(directory, 'data.mdb')).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * Scrub: reads every pack whole, marks damaged chunks so that new data heals them, and says which files
+ * have them. It goes on while the volume is in use.
+ */
+import { errnoOf } from '../content/errors.js';
+import { loadPacks } from '../content/packs.js';
+import { decodeLocation, hashAt } from '../content/records.js';
+import { giveWay } from '../content/turns.js';
+import { hashKey } from '../content/uses.js';
+import { native, type PackScan } from '../native.js';
+import { nameInode, type CheckDeps, type CheckProgress, type Problem } from './report.js';
+import { walkHeads, walkSegments } from './walks.js';
+
+export interface ScrubReport {
+  packs: number;
+  /** Chunks read. */
+  chunks: number;
+  /** Chunks that are damaged, by hash in hex. */
+  damaged: string[];
+  /** Inodes that have one. */
+  affected: number[];
+  problems: Problem[];
+}
+
+export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Promise<ScrubReport> {
+  const report: ScrubReport = { packs: 0, chunks: 0, damaged: [], affected: [], problems: [] };
+  const damaged = new Map<string, number>();
+  const packs = [...loadPacks(deps.store).values()];
+  for (const [done, { packId, tier: tierId, state }] of packs.entries()) {
+    progress?.({ done, total: packs.length });
+    const tier = deps.tiers.byId(tierId);
+    if (!tier || tier.state === 'missing' || state === 'doomed') continue;
+    await scrubPack(deps, packId, deps.tiers.packPath(tier, packId), damaged, report);
+  }
+  await deps.store.commit();
+  report.damaged = [...damaged.keys()].map((key) => Buffer.from(key, 'latin1').toString('hex'));
+  if (damaged.size > 0) await nameAffected(deps, damaged, report);
+  return report;
+}
+
+async function scrubPack(
+  deps: CheckDeps,
+  packId: number,
+  path: string,
+  damaged: Map<string, number>,
+  report: ScrubReport,
+): Promise<void> {
+  try {
+    const scan = await native.scanPack(path, true);
+    report.packs++;
+    report.chunks += scan.count;
+    markBad(deps, packId, scan, damaged);
+  } catch (error) {
+    // Compaction may have removed it meanwhile.
+    if (!loadPacks(deps.store).has(packId)) return;
+    const detail = `${path} can't be read (${errnoOf(error) ?? String(error)})`;
+    const repair = 'restore the files that lie in it from a backup';
+    report.problems.push({ what: 'no-pack', subject: `pack ${packId}`, detail, repair });
+  }
+  await giveWay();
+}
+
+/** One turn: a chunk is marked where the index still has it in this very record. */
+function markBad(
+  { store, content }: CheckDeps,
+  packId: number,
+  { bad, hashes, offsets }: PackScan,
+  damaged: Map<string, number>,
+): void {
+  const index = store.table('chunks');
+  for (const record of bad) {
+    const hash = hashAt(hashes, record);
+    const value = index.get(hash);
+    const location = value && decodeLocation(value);
+    if (location?.packId !== packId || location.offset !== offsets[record]) continue;
+    content.markBadHash(hash);
+    damaged.set(hashKey(hash), packId);
+  }
+}
+
+async function nameAffected(
+  { store, namespace }: CheckDeps,
+  damaged: Map<string, number>,
+  report: ScrubReport,
+): Promise<void> {
+  const packsOf = await recipesWith(store, damaged);
+  for await (const { ino, head } of walkHeads(store)) {
+    const found = packsOf.get(head.recipeId);
+    if (!found) continue;
+    report.affected.push(ino);
+    report.problems.push({
+      what: 'damaged-file',
+      subject: nameInode(namespace, ino),
+      detail: `${found.chunks} of its chunks are damaged, in pack ${[...found.packs].join(', ')}`,
+      repair:
+        'write the same content again from a good copy: that heals every file with these chunks',
+    });
+  }
+}
+
+interface Damage {
+  chunks: number;
+  packs: Set<number>;
+}
+
+async function recipesWith(
+  store: CheckDeps['store'],
+  damaged: Map<string, number>,
+): Promise<Map<number, Damage>> {
+  const recipes = new Map<number, Damage>();
+  for await (const { recipeId, chunks } of walkSegments(store)) {
+    for (let i = 0; i < chunks.lengths.length; i++) {
+      const pack = damaged.get(hashKey(hashAt(chunks.hashes, i)));
+      if (chunks.zero[i] || pack === undefined) continue;
+      const found = recipes.get(recipeId) ?? { chunks: 0, packs: new Set<number>() };
+      found.chunks++;
+      found.packs.add(pack);
+      recipes.set(recipeId, found);
+    }
+  }
+  return recipes;
+}

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { native } from '../../src/native.js';
+import { readSavings } from '../../src/content/savings.js';
+import {
+  assertReads,
+  buildRecipe,
+  createBench,
+  FAST,
+  packBytes,
+  packFile,
+  randomBytes,
+  reclaimAll,
+  removeBench,
+  SLOW,
+  type Bench,
+} from './fixture.js';
+
+let bench: Bench;
+beforeEach(async () => {
+  bench = await createBench();
+});
+afterEach(async () => {
+  assert.deepEqual(bench.complaints, []);
+  await removeBench(bench);
+});
+
+const MIB = 1 << 20;
+
+test('the space of a deleted file comes back on disk', async () => {
+  await packFile(bench, 10, randomBytes(1, 20 * MIB));
+  const paths = bench.content.packs().map(pathOf);
+  bench.content.releaseRecipe(10);
+  await bench.store.commit();
+  assert.ok(!bench.content.hasRecipe(10));
+  const report = await bench.content.reclaim();
+  assert.equal(report.recipes, 1);
+  assert.ok(report.bytesFreed >= 20 * MIB);
+  assert.ok(paths.every((path) => !existsSync(path)));
+  assert.equal(packBytes(bench), 0);
+  assert.deepEqual(readSavings(bench.store), { logical: 0, unique: 0, stored: 0 });
+  assert.equal(bench.tiers.usage(bench.tiers.byId(SLOW)!).packedBytes, 0);
+});
+
+test('chunks that another file has stay when one is deleted', async () => {
+  const bytes = randomBytes(2, 12 * MIB);
+  await packFile(bench, 10, bytes);
+  await packFile(bench, 11, Buffer.concat([bytes, randomBytes(3, MIB)]));
+  bench.content.releaseRecipe(10);
+  await reclaimAll(bench);
+  await assertReads(bench, 11, Buffer.concat([bytes, randomBytes(3, MIB)]));
+});
+
+test('compaction keeps what is live and frees the rest', async () => {
+  const keep = randomBytes(4, 4 * MIB);
+  const also = randomBytes(5, 3 * MIB);
+  await packFile(bench, 10, keep, { level: 3 });
+  await packFile(bench, 11, randomBytes(6, 30 * MIB));
+  await packFile(bench, 12, also);
+  bench.content.releaseRecipe(11);
+  await reclaimAll(bench);
+  assert.ok(packBytes(bench) < 8 * MIB, `${packBytes(bench)} bytes are left`);
+  await assertReads(bench, 10, keep);
+  await assertReads(bench, 12, also);
+});
+
+test('a plan that is open goes on reading when its packs were compacted away', async () => {
+  const keep = randomBytes(7, 4 * MIB);
+  await packFile(bench, 10, keep);
+  await packFile(bench, 11, randomBytes(8, 30 * MIB));
+  const plan = native.openPlan(await bench.content.planFor(10));
+  const { digest } = await native.checkPlan(plan);
+  const [old] = bench.content.packs().map(pathOf);
+  bench.content.releaseRecipe(11);
+  await reclaimAll(bench);
+  assert.ok(!existsSync(old));
+  const again = await native.checkPlan(plan);
+  plan.close();
+  assert.equal(again.bad.length, 0);
+  assert.ok(again.digest.equals(digest));
+  await assertReads(bench, 10, keep);
+});
+
+test('a recipe that waits for its check is not taken for garbage', async () => {
+  const bytes = randomBytes(9, 6 * MIB);
+  const { recipe } = await buildRecipe(bench, 10, bytes);
+  await reclaimAll(bench);
+  bench.content.commitRecipe(recipe);
+  await assertReads(bench, 10, bytes);
+});
+
+test('reclaim beside running jobs takes no chunk that they found', async () => {
+  const shared = randomBytes(11, 10 * MIB);
+  await packFile(bench, 10, shared);
+  for (let round = 0; round < 6; round++) {
+    const ino = 11 + round;
+    const packing = packFile(bench, ino, shared, { batchBytes: MIB });
+    bench.content.releaseRecipe(ino - 1);
+    await Promise.all([packing, bench.content.reclaim(), bench.content.reclaim()]);
+    await assertReads(bench, ino, shared);
+  }
+  await reclaimAll(bench);
+  await assertReads(bench, 16, shared);
+  assert.ok(packBytes(bench) < 25 * MIB);
+});
+
+test('relocation brings a file to another tier, whole', async () => {
+  const bytes = randomBytes(12, 8 * MIB);
+  await packFile(bench, 10, bytes, { tier: FAST, level: 1 });
+  await packFile(bench, 11, bytes.subarray(0, 4 * MIB), { tier: SLOW });
+  const moved = await bench.content.relocate(10, SLOW);
+  assert.ok(moved >= bytes.length * 0.99);
+  assert.equal(await bench.content.relocate(10, SLOW), 0);
+  await reclaimAll(bench);
+  assert.ok(bench.content.packs().every(({ tier }) => tier === SLOW));
+  await assertReads(bench, 10, bytes);
+  await assertReads(bench, 11, bytes.subarray(0, 4 * MIB));
+  assert.equal(bench.tiers.usage(bench.tiers.byId(FAST)!).packedBytes, 0);
+});
+
+function pathOf({ tier, packId }: { tier: number; packId: number }): string {
+  return bench.tiers.packPath(bench.tiers.byId(tier)!, packId);
+}
