@@ -44,8 +44,11 @@ void CheckEach(Plan& plan, const PlanGroup& group, PlanCheck& check) {
 
 // Takes the space of [from, to). Filesystems that can't are left to find out while writing.
 Status Reserve(int fd, uint64_t from, uint64_t to) {
-  const int done =
-      fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  int done;
+  do {
+    done =
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  } while (done != 0 && errno == EINTR);
   if (done == 0 || errno == EOPNOTSUPP || errno == ENOSYS) return Status::Ok();
   return Status::FromErrno("fallocate");
 }

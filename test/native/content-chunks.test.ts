@@ -15,9 +15,10 @@ import {
   text,
   USUAL,
   withFile,
+  type Limits,
 } from './content-kit.js';
 
-test('duplicates of what is stored are still found after an upgrade: cuts are the same for ever', async (t) => {
+test('after an upgrade duplicates are still found: cuts never change', async (t) => {
   const directory = temporaryDirectory(t);
   const random = randomFrom(1);
   const data = Buffer.concat([
@@ -33,7 +34,7 @@ test('duplicates of what is stored are still found after an upgrade: cuts are th
 const GOLDEN_LENGTHS = [65228, 68986, 94370, 52918, 67589, 110207, 105332, 35434, 262144, 37792];
 const GOLDEN_DIGEST = 'eff2add5bc13ce000ce55ac84b39c413';
 
-test('every chunk is named by the SHA-256 of its bytes, and the chunks make up the file', async (t) => {
+test('a chunk is named by its SHA-256, and the chunks make up the file', async (t) => {
   const directory = temporaryDirectory(t);
   const random = randomFrom(testSeed(t));
   const data = Buffer.concat([text(random() % 90_000, random), noise(random() % 90_000, random)]);
@@ -81,7 +82,7 @@ test('chunks keep within their limits and near the average', async (t) => {
   assert.ok(average > USUAL.average / 2 && average < USUAL.average * 2, `average ${average}`);
 });
 
-test('runs of zeros are chunks of their own, wherever they lie, so that they are stored nowhere', async (t) => {
+test('zeros are stored nowhere: runs of them are chunks of their own', async (t) => {
   const directory = temporaryDirectory(t);
   const random = randomFrom(testSeed(t));
   const head = noise(100_000 + (random() % 1000), random);
@@ -136,7 +137,7 @@ test('limits that would break every reader are refused', async (t) => {
   assert.throws(() => native.createChunkReader(-1, 256, 512, 1024, 1024), { code: 'EBADF' });
 });
 
-test('a reader that is closed stops, and never reads another file that got its descriptor', async (t) => {
+test('a reader never reads another file that got its descriptor', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(1 << 20, randomFrom(testSeed(t)));
   const path = storeFile(directory, 'data', data);
@@ -165,4 +166,53 @@ test('a descriptor that can not be read gives its errno, and goes on giving it',
   for (let i = 0; i < 2; i++) seen.push(await reader.next().catch((error) => error.code));
   assert.notEqual(seen[0], null);
   assert.deepEqual(seen, ['EBADF', 'EBADF']);
+});
+
+/** The definition in src/content/README.md, word for word and slow. */
+function cutByDefinition(data: Buffer, { min, average, max }: Limits): number[] {
+  const gear = gearTable();
+  const bits = BigInt(Math.floor(Math.log2(average)));
+  const lengths: number[] = [];
+  for (let start = 0; start < data.length; start += lengths[lengths.length - 1]) {
+    lengths.push(firstCut(data.subarray(start, start + max), gear, bits, min, average));
+  }
+  return lengths;
+}
+
+function firstCut(data: Buffer, gear: bigint[], bits: bigint, min: number, average: number) {
+  const zeros = data.findIndex((byte) => byte !== 0);
+  if (zeros === -1 || zeros >= min) return zeros === -1 ? data.length : zeros;
+  let hash = 0n;
+  for (let i = min - 64; i < data.length; i++) {
+    hash = BigInt.asUintN(64, 2n * hash + gear[data[i]]);
+    const length = i + 1;
+    const zeroBits = length <= average ? bits + 2n : bits - 2n;
+    if (length > min && hash >> (64n - zeroBits) === 0n) return length;
+  }
+  return data.length;
+}
+
+function gearTable(): bigint[] {
+  const gear = [0n];
+  let state = 0x436f72616c526565n;
+  while (gear.length < 256) {
+    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
+    let mixed = BigInt.asUintN(64, (state ^ (state >> 30n)) * 0xbf58476d1ce4e5b9n);
+    mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn);
+    gear.push(mixed ^ (mixed >> 31n));
+  }
+  return gear;
+}
+
+test('another program that follows the format page finds the same cuts', async (t) => {
+  const directory = temporaryDirectory(t);
+  const random = randomFrom(testSeed(t));
+  const runs = [...Array(6).keys()].flatMap(() => [
+    noise(random() % 20_000, random),
+    Buffer.alloc(random() % 6_000),
+    text(random() % 10_000, random),
+  ]);
+  const data = Buffer.concat(runs);
+  const cut = await cutFile(storeFile(directory, 'data', data), SMALL);
+  assert.deepEqual(cut.lengths, cutByDefinition(data, SMALL));
 });

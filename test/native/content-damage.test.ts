@@ -68,7 +68,7 @@ test('any flipped bit in records is found: the file as it was, or EIO', async (t
   }
 });
 
-test('any flipped bit in header, index or footer costs no data: what is redundant mends it', async (t) => {
+test('a flipped bit in header, index or footer costs no data', async (t) => {
   const directory = temporaryDirectory(t);
   const random = randomFrom(testSeed(t));
   const data = mixedData(random);
@@ -99,7 +99,7 @@ test('a lost header block is made good by its copy, and both by the footer', asy
     assert.equal(await assertNeverWrong(directory, packed, bytes, data), true);
     bytes.fill(0xff, 4096, 8192);
     assert.equal(await assertNeverWrong(directory, packed, bytes, data), seal);
-    // Without a header nothing is known: never taken for an empty pack, which would be cut to nothing.
+    // Never taken for an empty pack, which would be cut to nothing.
     const scan = await scanOf(directory, bytes);
     assert.equal(typeof scan === 'string' ? scan : scan.count, seal ? count(packed) : 'EBADMSG');
   }
@@ -130,7 +130,7 @@ test('a crash while appending loses only the unfinished record, wherever it was 
   }
 });
 
-test('repair cuts the torn tail, seals, and can be repeated after a crash at every byte', async (t) => {
+test('a crash at any byte of a repair costs nothing: it is repeated', async (t) => {
   const directory = temporaryDirectory(t);
   const packed = await packData(directory, noise(4_000, randomFrom(testSeed(t))));
   const good = readFileSync(packed.packPath);
@@ -192,7 +192,7 @@ test('a pack that never got its header is recognised as empty', async (t) => {
   }
 });
 
-test('a check names each bad chunk and goes on; a reader of the others is not disturbed', async (t) => {
+test('a check names every bad chunk; the others can still be read', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(300_000, randomFrom(testSeed(t)));
   const packed = await packData(directory, data);

@@ -1,4 +1,4 @@
-/** What the tests of the native content half share: seeded data, and files packed and opened as plans. */
+/** What the tests of the native content half share: seeded data, and files packed as plans. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,7 +110,7 @@ export async function cutFile(path: string, limits: Limits, batchBytes = 1 << 20
   return cutting;
 }
 
-/** Appends every chunk that is not zeros; gives the plan that reads the file back from this pack. */
+/** Appends every chunk that is not zeros; gives the plan that reads the file back. */
 export async function appendFile(
   writer: PackWriter,
   packPath: string,

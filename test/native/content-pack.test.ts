@@ -128,7 +128,7 @@ test('a pack that exists is never written over', async (t) => {
   assert.throws(() => native.createPackWriter(packPath, 8, VOLUME_ID), { code: 'EEXIST' });
 });
 
-test('records moved to another pack are the same chunks, and stand where they now lie', async (t) => {
+test('records moved to another pack are the same chunks there', async (t) => {
   const directory = temporaryDirectory(t);
   const data = text(60_000, randomFrom(testSeed(t)));
   const { packPath, plan } = await packData(directory, data, { level: 3 });
@@ -186,7 +186,7 @@ test('a sealed pack takes nothing more, a closed writer neither', async (t) => {
   await assert.rejects(appendFile(other, path, cut, 0), { code: 'EINVAL' });
 });
 
-test('a full medium stops an append, loses nothing that was appended, and can go on later', async (t) => {
+test('a full medium stops an append, loses nothing, and more fits later', async (t) => {
   const directory = temporaryDirectory(t);
   const small = smallFilesystem(t, '256k');
   const random = randomFrom(testSeed(t));
@@ -227,7 +227,7 @@ test('no room for the index leaves a pack that is sealed once there is room', as
   assert.equal((await native.scanPack(path, true)).sealed, true);
 });
 
-test('the records of a pack are bound to it: bytes of another pack are damage, not data', async (t) => {
+test('bytes of another pack or another place are damage, not data', async (t) => {
   const directory = temporaryDirectory(t);
   const { packPath, plan } = await packData(directory, text(9_000, randomFrom(1)));
   const other = join(directory, 'other.pack');
