@@ -2,11 +2,12 @@
  * A small FUSE server for tests of the native session: one directory of files that lie in a backing
  * directory, decoded with just enough of the protocol. How a file is opened is chosen by its name:
  * `plain-*` is served by native threads, `passthrough-*` by the kernel, `late-*` is served only after
- * its first READ or WRITE was parked, `script-*` is answered in JavaScript.
+ * its first READ or WRITE was parked, `script-*` is answered in JavaScript. What has a plan is served
+ * from that; the file in the backing directory then lends its size only.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { native, NO_REPLY, PENDING, type FuseSession } from '../../src/native.js';
+import { native, NO_REPLY, PENDING, type FuseSession, type PlanHandle } from '../../src/native.js';
 
 const O_RDWR = 2;
 const ENOENT = 2;
@@ -60,7 +61,12 @@ export interface TinyServer {
 }
 
 /** Serves `names` in `backing` on the mounted descriptor `fd`. */
-export function serveTiny(fd: number, backing: string, names: readonly string[]): TinyServer {
+export function serveTiny(
+  fd: number,
+  backing: string,
+  names: readonly string[],
+  plans: ReadonlyMap<string, PlanHandle> = new Map(),
+): TinyServer {
   const inodes = new Map(names.map((name, index) => [name, index + 2]));
   const nameOf = (ino: number): string => names[ino - 2];
   const open = new Map<number, OpenFile>();
@@ -180,6 +186,8 @@ export function serveTiny(fd: number, backing: string, names: readonly string[])
   function openBacking(ino: number, name: string): OpenFile {
     const fd = native.openSync(join(backing, name), O_RDWR, 0);
     const file: OpenFile = { fd, backingId: 0, handles: 0 };
+    const plan = plans.get(name);
+    if (plan !== undefined) session.servePacked(ino, plan);
     if (name.startsWith('plain-')) session.servePlain(ino, fd);
     if (name.startsWith('passthrough-')) file.backingId = session.backingOpen(fd);
     open.set(ino, file);
