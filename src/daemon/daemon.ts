@@ -15,7 +15,6 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { createChannel } from '../fuse/channel.js';
-import type { FuseSession } from '../native.js';
 import { errorField, type Log } from '../observe/log.js';
 import { openControl } from './control.js';
 import { detach, isMounted, mountKernel, raiseReadAhead } from './kernel-mount.js';
@@ -54,9 +53,10 @@ export async function startDaemon(plan: MountPlan, log: Log): Promise<Daemon> {
 }
 
 interface Connection {
-  session: FuseSession;
-  /** Resolves when the kernel's side ended. */
+  /** Resolves when the kernel's side ended: 0, or an errno. */
   ended: Promise<number>;
+  /** Ends it from this side, whatever is open. */
+  cutOff(): void;
 }
 
 /** Mounts and waits for the handshake. */
@@ -85,11 +85,13 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
     },
     onDamage: (ino, chunk, pack, reason) => noteDamage(parts, ino, chunk, pack, reason),
   });
-  teardown.add('stop the channel', () => session.stop());
+  const stop = once(() => session.stop());
+  teardown.add('stop the channel', stop);
   filesystem.attach(session);
   session.start();
   await ready.promise;
-  return { session, ended: ended.promise };
+  const cutOff = () => void stop().finally(() => ended.resolve(0));
+  return { ended: ended.promise, cutOff };
 }
 
 function daemonOf(plan: MountPlan, connection: Connection, teardown: Teardown, log: Log): Daemon {
@@ -104,8 +106,8 @@ function daemonOf(plan: MountPlan, connection: Connection, teardown: Teardown, l
     ended,
     stop(reason) {
       log.info({ reason }, 'asked to stop');
-      if (stopping) void connection.session.stop();
-      else unmountFromOutside(plan, log, () => void connection.session.stop());
+      if (stopping) connection.cutOff();
+      else unmountFromOutside(plan, log, connection.cutOff);
       stopping = true;
     },
   };
@@ -156,6 +158,12 @@ function brokenEarly(mountpoint: string, errno: number): CoralError {
     ExitCode.failed,
     `${mountpoint}: the kernel ended the connection before it served: ${why}`,
   );
+}
+
+/** The first call's promise for every call. */
+function once(act: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= act());
 }
 
 interface Deferred<Value> {

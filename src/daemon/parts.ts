@@ -14,7 +14,7 @@
 import { join } from 'node:path';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { openContentStore } from '../content/content-store.js';
-import type { ContentStore } from '../content/types.js';
+import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
 import { createMigration } from '../migration/migration.js';
@@ -102,7 +102,7 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
   await recoverJobs({ store, namespace, tiers, log });
   const migration = createMigration({
     namespace,
-    content,
+    content: settings.mount.readOnly ? { ...content, reclaim: reclaimNothing } : content,
     tiers,
     store,
     activity: filesystem.activity,
@@ -111,11 +111,17 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
     chunking: volume.chunking,
     log,
   });
+  // What a person asks for is refused as well; see mustBeWritable.
   if (settings.mount.readOnly) migration.pause();
   filesystem.setMigration(migration);
   teardown.add('stop migration', () => migration.close());
   await filesystem.recover();
   return { ...opened, filesystem, migration, rules };
+}
+
+/** On a read-only mount garbage stays where it is. */
+async function reclaimNothing(): Promise<ReclaimReport> {
+  return { recipes: 0, chunksRemoved: 0, packsRemoved: 0, packsCompacted: 0, bytesFreed: 0 };
 }
 
 async function openVolumeStore(directory: string): Promise<Store> {

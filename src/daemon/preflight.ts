@@ -1,7 +1,7 @@
 /** Checks before anything is written or mounted: each refusal is one line that names the way out. */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
+import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import {
   bytesOf,
   isCoralReef,
@@ -43,6 +43,7 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
     defaultConfigFile: join(directory, DEFAULT_CONFIG_FILE),
     isRoot: process.geteuid?.() === 0,
   });
+  checkChannel(settings);
   const volume = await readVolume(directory);
   checkTierNames(
     settings,
@@ -52,6 +53,11 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
   const leftover = checkMountpoint(mountpoint, directory);
   checkApart(mountpoint, directory, volume, settings);
   return { directory, volume, mountpoint, settings, warnings, leftover };
+}
+
+function checkChannel({ channel }: Settings): void {
+  if (channel === 'native') return;
+  throw usageError(`-o channel=${channel}: this build speaks to the kernel by channel=native only`);
 }
 
 /** @throws CoralError where it is no directory */

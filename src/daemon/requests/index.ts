@@ -40,6 +40,7 @@ async function scrub(parts: Parts, progress: Progress): Promise<CheckDocument> {
 
 function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus {
   const { migration } = parts;
+  if (args['action'] === 'resume') mustBeWritable(parts);
   if (args['action'] === 'pause') migration.pause();
   else if (args['action'] === 'resume') migration.resume();
   else if (args['action'] !== 'status') throw usageError('migration: status, pause or resume');
