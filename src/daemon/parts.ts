@@ -25,6 +25,7 @@ import type { Namespace } from '../namespace/types.js';
 import { native } from '../native.js';
 import type { Log } from '../observe/log.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
+import { setCleanMark, takeCleanMark } from '../store/clean-mark.js';
 import { openStore } from '../store/store.js';
 import type { Store } from '../store/types.js';
 import { openTierSet } from '../tiers/tier-set.js';
@@ -115,7 +116,8 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
   if (settings.mount.readOnly) migration.pause();
   filesystem.setMigration(migration);
   teardown.add('stop migration', () => migration.close());
-  await filesystem.recover();
+  await filesystem.recover(await takeCleanMark(store));
+  if (!settings.mount.readOnly) teardown.add('mark a clean end', () => setCleanMark(store));
   return { ...opened, filesystem, migration, rules };
 }
 

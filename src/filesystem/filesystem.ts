@@ -30,8 +30,8 @@ export interface Filesystem {
   openHandles(): number;
   /** Before `recover` and before serving. */
   setMigration(migration: Migration): void;
-  /** Releases what a crash left behind. Before serving. */
-  recover(): Promise<void>;
+  /** Releases what an earlier daemon left behind; `clean` where it ended in order. Before serving. */
+  recover(clean: boolean): Promise<void>;
   attach(session: FuseSession): void;
   /** The handshake told whether the kernel has passthrough. */
   setPassthrough(passthrough: boolean): void;
@@ -52,7 +52,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
     activity: activityOf(ctx),
     openHandles: () => ctx.files.handleCount(),
     setMigration: (migration) => (ctx.migration = migration),
-    recover: () => recover(ctx),
+    recover: (clean) => recover(ctx, clean),
     attach: (session) => {
       ctx.session = session;
       ctx.files.attach(session);

@@ -1,4 +1,5 @@
 /** What a start does for a filesystem that was not ended cleanly. Costs nothing after a clean end. */
+import { unlink } from 'node:fs/promises';
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { recordBacking } from './attributes.js';
@@ -6,14 +7,55 @@ import type { Context } from './context.js';
 
 const stat = new Float64Array(Stat.length);
 
-/** Releases orphans, re-reads files that may have been written to, durably. Before serving. */
-export async function recover(ctx: Context): Promise<void> {
+/**
+ * Releases orphans and re-reads files that may have been written to, durably; after an unclean end also
+ * removes what was created but never committed. Before serving.
+ */
+export async function recover(ctx: Context, clean: boolean): Promise<void> {
+  if (!clean) await removeUncommitted(ctx);
   const orphans = await ctx.orphans.recover();
   const unsettled = ctx.namespace.unsettled();
   for (const ino of unsettled) recoverFile(ctx, ino);
   if (orphans + unsettled.length === 0) return;
   ctx.log.info({ orphans, unsettled: unsettled.length }, 'recovered from an unclean end');
   await ctx.namespace.commit();
+}
+
+/** Numbers are given out in order, so a long gap is the end; directories and symlinks leave gaps. */
+const LONGEST_GAP = 8192;
+const SLICE = 256;
+
+/** Backing files of inodes that no durable record knows: their creation was never fsynced. */
+async function removeUncommitted(ctx: Context): Promise<void> {
+  const { from, to } = ctx.namespace.unrecorded;
+  let removed = 0;
+  for (let ino = from, gap = 0; ino < to && gap < LONGEST_GAP; ino++, gap++) {
+    if (ino % SLICE === 0) await new Promise(setImmediate);
+    if (ctx.namespace.get(ino) !== undefined || !(await removeBackingOf(ctx, ino))) continue;
+    removed++;
+    gap = 0;
+  }
+  if (removed > 0) ctx.log.info({ removed }, 'removed files whose creation was never committed');
+}
+
+async function removeBackingOf(ctx: Context, ino: number): Promise<boolean> {
+  let found = false;
+  for (const tier of ctx.tiers.tiers) {
+    const path = ctx.tiers.backingPath(tier, ino);
+    if (tier.state === 'missing' || tier.state === 'read-only' || !isThere(path)) continue;
+    await unlink(path);
+    found = true;
+  }
+  return found;
+}
+
+function isThere(path: string): boolean {
+  try {
+    native.statPath(path, stat);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function recoverFile(ctx: Context, ino: number): void {

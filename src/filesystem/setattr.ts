@@ -9,6 +9,7 @@ import {
   inodeOf,
   now,
   recordBacking,
+  refreshFromBacking,
   touchChanged,
   type Time,
 } from './attributes.js';
@@ -46,6 +47,8 @@ export async function truncate(ctx: Context, ino: number, size: number): Promise
 
 function apply(ctx: Context, inode: Inode, request: SetattrRequest): void {
   const { valid } = request;
+  // What was written before counts first: it takes set-id bits away that this request may set.
+  refreshFromBacking(ctx, inode);
   const owner = (valid & (SetattrValid.UID | SetattrValid.GID)) !== 0;
   const killed = (valid & SetattrValid.KILL_SUIDGID) !== 0 || owner;
   if (killed && !isDirectory(inode.mode)) inode.mode = withoutSetId(inode.mode);

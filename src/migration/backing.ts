@@ -43,6 +43,9 @@ export async function buildIncoming(
     const written = await fill(fd);
     await verifyWritten(move, fd, written);
     setBacktrace(fd, inode);
+    // The backing file's time is the file's own as soon as it is in use.
+    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+    native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
     await native.fsync(fd, false);
     return statOf(fd)[Stat.blocks];
   });

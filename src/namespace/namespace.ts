@@ -63,6 +63,7 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
         return counters.inodes;
       },
     },
+    unrecorded: counters.unrecorded,
     commit: () => store.commit(),
   };
 }

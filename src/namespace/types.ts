@@ -111,6 +111,11 @@ export interface Namespace {
   /** Every inode with a number above `after`, ascending, for sweeps in slices. */
   inodes(after: number): Iterable<Inode>;
   readonly counts: { inodes: number };
+  /**
+   * Inode numbers from `from` up to but not including `to` that an earlier opening may have given out
+   * without making a record durable.
+   */
+  readonly unrecorded: { from: number; to: number };
   /** Resolves when every change so far is durable. */
   commit(): Promise<void>;
 }
