@@ -4,6 +4,7 @@
  * and the job looks again.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fillPercent } from '../policy/fill.js';
 import type { TierFill, Wish } from '../policy/types.js';
 import { createSweep } from '../policy/wishes.js';
 import type { Tier } from '../tiers/types.js';
@@ -21,6 +22,9 @@ const LONGEST_MS = 60_000;
 const NUDGE_MS = 250;
 const RECLAIM_EVERY_MS = 10_000;
 const REFRESH_EVERY_MS = 3_000;
+/** Fill levels are looked at so often; a tier that stays above high is swept again after the longer time. */
+const WATCH_MS = 1_000;
+const AGAIN_MS = 5_000;
 
 export interface Planner {
   /** Sweeps soon. */
@@ -43,8 +47,15 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
   let due = Infinity;
   let current: Promise<void> | undefined;
   let reclaiming: Promise<unknown> | undefined;
-  const last = { reclaim: 0, refresh: Date.now() };
+  const last = { reclaim: 0, refresh: Date.now(), sweep: Date.now() };
+  const watch = setInterval(watchLevels, WATCH_MS);
+  watch.unref();
   schedule(interval);
+
+  function watchLevels(): void {
+    if (Date.now() - last.sweep < AGAIN_MS) return;
+    if (tiers.tiers.map(fillOf).some((tier) => fillPercent(tier) > tier.high)) schedule(0);
+  }
 
   function schedule(delayMs: number): void {
     if (closed || performance.now() + delayMs >= due) return;
@@ -70,7 +81,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
       last.refresh = now;
       await tiers.refresh();
     }
-    if (reclaiming || now - last.reclaim < RECLAIM_EVERY_MS) return;
+    if (reclaiming || isPaused() || now - last.reclaim < RECLAIM_EVERY_MS) return;
     last.reclaim = now;
     reclaiming = content
       .reclaim()
@@ -83,7 +94,8 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
   }
 
   async function sweepOnce(): Promise<void> {
-    if (queue.status().state === 'paused') return;
+    last.sweep = Date.now();
+    if (isPaused()) return;
     const plan = createSweep({ tiers: tiers.tiers.map(fillOf), rules, settings });
     const now = Date.now();
     let after = 0;
@@ -96,6 +108,10 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
     }
     if (closed) return;
     for (const wish of plan.finish()) act(wish);
+  }
+
+  function isPaused(): boolean {
+    return queue.status().state === 'paused';
   }
 
   function readSlice(after: number, now: number) {
@@ -129,6 +145,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
     async close() {
       closed = true;
       clearTimeout(timer);
+      clearInterval(watch);
       await Promise.allSettled([current, reclaiming]);
     },
   };

@@ -1,23 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import { BACKTRACE_XATTR, decodeBacktrace } from '../../src/tiers/backtrace.js';
-import { openWorld, randomBytesOf, type World, type WorldOptions } from './world.js';
+import { atEnd, openWorld, randomBytesOf, temporaryRoot, world } from './world.js';
 
 const MiB = 1024 * 1024;
-
-async function world(t: TestContext, options?: WorldOptions): Promise<World> {
-  const root = await mkdtemp(join(tmpdir(), 'coral-migration-'));
-  const made = await openWorld(root, options);
-  t.after(async () => {
-    await made.close();
-    await rm(root, { recursive: true, force: true });
-  });
-  return made;
-}
 
 test('a file keeps its bytes through pack, hydrate and a second demotion', async (t) => {
   const w = await world(t);
@@ -114,8 +103,7 @@ test('an empty file moves, and one without any data is left alone', async (t) =>
 });
 
 test('what moved is still there after a restart', async (t) => {
-  const root = await mkdtemp(join(tmpdir(), 'coral-migration-'));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = await temporaryRoot(t);
   const data = randomBytesOf('a', 2 * MiB);
   const first = await openWorld(root);
   const names = ['a', 'b', 'c'];
@@ -125,7 +113,7 @@ test('what moved is still there after a restart', async (t) => {
   await first.done('demote', first.namespace.get(inos[1])!, 'ssd', false);
   await first.close();
   const second = await openWorld(root);
-  t.after(() => second.close());
+  atEnd(t, () => second.close());
   for (const ino of inos) assert.ok((await second.read(second.namespace.get(ino)!)).equals(data));
 });
 
@@ -152,7 +140,6 @@ test('a recipe that no longer fits its hot copy is never all that is left', asyn
   await w.done('promote', inode, 'nvme');
   // A write that nobody reported: the check before the drop is what finds it.
   const changed = randomBytesOf('new', MiB);
-  const { writeFile } = await import('node:fs/promises');
   await writeFile(w.tiers.backingPath(w.tiers.byName('nvme')!, inode.ino), changed);
   await w.done('demote', inode, 'hdd');
   assert.equal(w.formOf(inode), 'packed hdd');

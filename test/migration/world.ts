@@ -2,9 +2,11 @@
  * A volume in a temporary directory with everything that migration works with, all of it real; and a little
  * filesystem on top that makes, writes, reads and deletes files.
  */
-import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createCipheriv, createHash } from 'node:crypto';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { openContentStore } from '../../src/content/content-store.js';
 import type { ContentStore } from '../../src/content/types.js';
 import type { Rule } from '../../src/config/rule.js';
@@ -61,6 +63,34 @@ export interface WorldOptions {
   promote?: 'open' | 'heat' | 'never';
   /** Puts something between migration and what it works with. */
   wrap?: (deps: MigrationDeps) => MigrationDeps;
+}
+
+/** A world in memory, closed and removed after the test. */
+export async function world(t: TestContext, options?: WorldOptions): Promise<World> {
+  const made = await openWorld(await temporaryRoot(t), options);
+  atEnd(t, () => made.close());
+  return made;
+}
+
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Runs after the test, last one first. */
+export function atEnd(t: TestContext, clean: () => unknown): void {
+  const known = cleanups.get(t);
+  if (known) return void known.unshift(clean);
+  const list = [clean];
+  cleanups.set(t, list);
+  t.after(async () => {
+    for (const next of list) await next();
+  });
+}
+
+/** On tmpfs where there is one: these tests sync a lot. Removed after the test. */
+export async function temporaryRoot(t: TestContext): Promise<string> {
+  const shm = await isThere('/dev/shm');
+  const root = await mkdtemp(join(shm ? '/dev/shm' : tmpdir(), 'coral-migration-'));
+  atEnd(t, () => rm(root, { recursive: true, force: true }));
+  return root;
 }
 
 const SETTINGS: MigrationSettings = {
@@ -199,15 +229,12 @@ function operations(parts: Parts): World {
   };
 }
 
-/** Bytes that look like weights: no two blocks alike, half of each byte compressible. */
+/** Bytes that look like weights: no two blocks alike, every second byte compressible. */
 export function randomBytesOf(seed: string, length: number): Buffer {
-  const blocks: Buffer[] = [];
-  for (let i = 0; i * 32 < length; i++) {
-    const block = createHash('sha256').update(`${seed}/${i}`).digest();
-    for (let j = 0; j < block.length; j += 2) block[j] &= 0x0f;
-    blocks.push(block);
-  }
-  return Buffer.concat(blocks).subarray(0, length);
+  const key = createHash('sha256').update(seed).digest().subarray(0, 16);
+  const bytes = createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length));
+  for (let i = 0; i < length; i += 2) bytes[i] &= 0x0f;
+  return bytes;
 }
 
 export async function isThere(path: string): Promise<boolean> {

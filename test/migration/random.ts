@@ -1,0 +1,26 @@
+/** Random numbers that replay from their seed. */
+
+export interface Random {
+  /** 0 to limit - 1. */
+  below(limit: number): number;
+}
+
+/** mulberry32: 32 bits of state are plenty for choosing what a test does next. */
+export function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return {
+    below(limit) {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
+    },
+  };
+}
+
+/** `TEST_SEED`, or a new one; printed, so that a failure can be replayed. */
+export function seedOf(what: string): number {
+  const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`${what}: TEST_SEED=${seed}`);
+  return seed;
+}
