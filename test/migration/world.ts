@@ -178,6 +178,7 @@ function operations(parts: Parts): World {
     async overwrite(inode, data) {
       const handle = activity.open(inode.ino, 'write');
       await migration.hydrateNow(inode.ino);
+      inode = namespace.get(inode.ino)!;
       content.releaseRecipe(inode.ino);
       Object.assign(inode, { packedTier: 0, packedBytes: 0, digest: '', unsettled: true });
       namespace.update(inode);
@@ -186,7 +187,8 @@ function operations(parts: Parts): World {
       handle.close();
       await settled(inode);
     },
-    async remove(inode) {
+    async remove({ ino }) {
+      const inode = namespace.get(ino)!;
       namespace.remove(ROOT_INO, inode.name);
       content.releaseRecipe(inode.ino);
       const path = inode.plainTier === 0 ? null : pathOf(inode);
