@@ -1,6 +1,6 @@
 /** Finds the mount that a path lies on, and which mount is meant where no path says. */
-import { lstatSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFileSync, realpathSync } from 'node:fs';
+import { posix, resolve } from 'node:path';
 import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import {
   bytesOf,
@@ -32,8 +32,9 @@ export interface Located extends Mounted {
  * @throws CoralError `notMounted` where the path lies on no Coral Reef mount
  */
 export function locatePath(typed: string): Located {
-  const path = resolve(typed);
-  const real = realBytes(bytesOf(path));
+  const named = absolute(typedBytes(typed));
+  const path = shown(named);
+  const real = realBytes(named);
   const entry = mountOf(readMounts(), real);
   if (!isCoralReef(entry)) throw outsideAnyMount(path);
   return { ...mounted(entry), path, below: pathOnMount(entry, real) };
@@ -84,6 +85,21 @@ function nothingMounted(path?: string): CoralError {
   );
 }
 
+/** Names need not be UTF-8; Node decodes arguments as if they were, so the kernel is asked again. */
+function typedBytes(typed: string): string {
+  if (!typed.includes('\ufffd')) return bytesOf(typed);
+  const raw = readFileSync('/proc/self/cmdline', 'latin1').split('\0');
+  return raw.find((bytes) => shown(bytes) === typed) ?? bytesOf(typed);
+}
+
+/** Like `resolve`, on bytes. */
+function absolute(bytes: string): string {
+  const path = posix.normalize(
+    bytes.startsWith('/') ? bytes : `${bytesOf(process.cwd())}/${bytes}`,
+  );
+  return path === '/' ? path : path.replace(/\/$/, '');
+}
+
 /** The path without symbolic links; what does not exist at its end stays as it is. */
 function realBytes(path: string): string {
   try {
@@ -103,11 +119,6 @@ function parentResolved(path: string): string {
   const slash = path.lastIndexOf('/');
   const parent = realBytes(path.slice(0, slash) || '/');
   return `${parent === '/' ? '' : parent}${path.slice(slash)}`;
-}
-
-/** Whether something, a dangling link included, is there. */
-export function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function buffer(path: string): Buffer {

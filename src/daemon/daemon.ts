@@ -65,7 +65,7 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
   const { directory, mountpoint, settings } = plan;
   const fd = mountKernel(directory, mountpoint, settings.mount);
   const ended = deferred<number>();
-  const ready = deferred<void>();
+  const ready = deferred<boolean>();
   teardown.add('take the mount away', () => {
     if (isMounted(mountpoint, directory)) detach(mountpoint);
   });
@@ -77,7 +77,7 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
     onReady: (negotiated) => {
       filesystem.setPassthrough(negotiated.passthrough);
       log.info({ features: negotiated.features }, 'the kernel is connected');
-      ready.resolve();
+      ready.resolve(true);
     },
     onEnd: (errno) => {
       ended.resolve(errno);

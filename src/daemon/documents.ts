@@ -98,7 +98,7 @@ export interface MoveProgress {
 
 export interface PolicyDocument {
   /** `migrateRate` is null for no limit: JSON has no infinity. */
-  settings: Omit<Settings, 'migrateRate' | 'rules' | 'mount'> & { migrateRate: number | null };
+  settings: Omit<Settings, 'migrateRate'> & { migrateRate: number | null };
   /** The operator's rules as text, in order. */
   rules: string[];
 }

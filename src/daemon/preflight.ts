@@ -1,5 +1,5 @@
 /** Checks before anything is written or mounted: each refusal is one line that names the way out. */
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import {
@@ -76,12 +76,14 @@ export function volumeDirectory(typed: string): string {
   throw new CoralError(ExitCode.unusable, `${typed}: a volume is a directory, and this is a file`);
 }
 
-/** Absolute, without symbolic links; looks only at what is above the mount point. */
+/** Absolute, without symbolic links; looks at the mount point itself only where nothing is mounted. */
 export function mountpointPath(typed: string): string {
   const path = resolve(typed);
   if (path === '/') throw new CoralError(ExitCode.failed, '/: it can not be the mount point');
   try {
-    return join(realpathSync(dirname(path)), basename(path));
+    const real = join(realpathSync(dirname(path)), basename(path));
+    if (mountAt(readMounts(), bytesOf(real)) !== undefined) return real;
+    return lstatSync(real, { throwIfNoEntry: false })?.isSymbolicLink() ? realpathSync(real) : real;
   } catch (error) {
     throw badMountpoint(path, reasonOf(error), `Create it: mkdir -p ${path}`, error);
   }
@@ -103,16 +105,11 @@ function checkMountpoint(path: string, directory: string): MountEntry | undefine
   return undefined;
 }
 
-export function checkEmptyDirectory(path: string): void {
+function checkEmptyDirectory(path: string): void {
   let names: string[];
   try {
-    if (realpathSync(path) !== path) {
-      const target = realpathSync(path);
-      throw badMountpoint(path, 'it is a symbolic link', `Name what it leads to: ${target}`);
-    }
     names = readdirSync(path);
   } catch (error) {
-    if (error instanceof CoralError) throw error;
     const remedy = {
       ENOENT: `Create it: mkdir -p ${path}`,
       ENOTDIR: 'Name an empty directory',

@@ -48,9 +48,10 @@ function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus
 }
 
 function policy(parts: Parts): PolicyDocument {
-  const { rules, mount: _mount, migrateRate, ...settings } = parts.plan.settings;
-  return {
-    settings: { ...settings, migrateRate: migrateRate === Infinity ? null : migrateRate },
-    rules: rules.map(({ match, place }) => `${JSON.stringify(match)} -> ${JSON.stringify(place)}`),
-  };
+  const { settings } = parts.plan;
+  const rules = settings.rules.map(
+    ({ match, place }) => `${JSON.stringify(match)} -> ${JSON.stringify(place)}`,
+  );
+  const migrateRate = settings.migrateRate === Infinity ? null : settings.migrateRate;
+  return { settings: { ...settings, migrateRate }, rules };
 }
