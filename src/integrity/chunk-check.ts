@@ -9,6 +9,7 @@ import { giveWay } from '../content/turns.js';
 import type { ChunkLocation } from '../content/types.js';
 import { hashKey } from '../content/uses.js';
 import type { Store } from '../store/types.js';
+import { affectedFiles } from './affected-files.js';
 import type { CheckDeps, Findings } from './report.js';
 import { walkSegments } from './walks.js';
 
@@ -21,12 +22,14 @@ const PREFIXES = 65_536;
 export async function checkChunks(deps: CheckDeps, findings: Findings): Promise<void> {
   const chunks = await countChunks(deps.store);
   findings.checked.chunks += chunks;
+  const damaged = new Map<string, number>();
   const parts = Math.min(PREFIXES, Math.max(1, Math.ceil(chunks / CHUNKS_PER_PASS)));
   for (let part = 0; part < parts; part++) {
     const from = Math.floor((part * PREFIXES) / parts);
     const to = Math.floor(((part + 1) * PREFIXES) / parts);
-    await checkPart(deps, from, to, findings);
+    await checkPart(deps, from, to, findings, damaged);
   }
+  for (const { problem } of await affectedFiles(deps, damaged)) findings.report(problem);
 }
 
 async function countChunks(store: Store): Promise<number> {
@@ -40,6 +43,7 @@ async function checkPart(
   from: number,
   to: number,
   findings: Findings,
+  damaged: Map<string, number>,
 ): Promise<void> {
   const named = await countNames(deps.store, from, to);
   const packs = loadPacks(deps.store);
@@ -48,6 +52,7 @@ async function checkPart(
       if (hash.readUInt16BE(0) >= to) break;
       checkChunk(hash, location, named.get(hashKey(hash)) ?? 0, packs, findings);
       named.delete(hashKey(hash));
+      if (location.bad) damaged.set(hashKey(hash), location.packId);
     }
     if (slice[slice.length - 1].hash.readUInt16BE(0) >= to) break;
   }
@@ -100,10 +105,6 @@ function checkChunk(
       detail,
       repair: 'none needed while it is too high',
     });
-  }
-  if (location.bad) {
-    const detail = `its copy in pack ${packId} is known to be damaged`;
-    report({ what: 'damaged-chunk', subject, detail, repair: restore });
   }
 }
 

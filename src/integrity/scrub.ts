@@ -8,8 +8,8 @@ import { decodeLocation, hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
-import { nameInode, type CheckDeps, type CheckProgress, type Problem } from './report.js';
-import { walkHeads, walkSegments } from './walks.js';
+import { affectedFiles } from './affected-files.js';
+import type { CheckDeps, CheckProgress, Problem } from './report.js';
 
 export interface ScrubReport {
   packs: number;
@@ -34,7 +34,10 @@ export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Pro
   }
   await deps.store.commit();
   report.damaged = [...damaged.keys()].map((key) => Buffer.from(key, 'latin1').toString('hex'));
-  if (damaged.size > 0) await nameAffected(deps, damaged, report);
+  for (const { ino, problem } of await affectedFiles(deps, damaged)) {
+    report.affected.push(ino);
+    report.problems.push(problem);
+  }
   return report;
 }
 
@@ -76,47 +79,4 @@ function markBad(
     content.markBadHash(hash);
     damaged.set(hashKey(hash), packId);
   }
-}
-
-async function nameAffected(
-  { store, namespace }: CheckDeps,
-  damaged: Map<string, number>,
-  report: ScrubReport,
-): Promise<void> {
-  const packsOf = await recipesWith(store, damaged);
-  for await (const { ino, head } of walkHeads(store)) {
-    const found = packsOf.get(head.recipeId);
-    if (!found) continue;
-    report.affected.push(ino);
-    report.problems.push({
-      what: 'damaged-file',
-      subject: nameInode(namespace, ino),
-      detail: `${found.chunks} of its chunks are damaged, in pack ${[...found.packs].join(', ')}`,
-      repair:
-        'write the same content again from a good copy: that heals every file with these chunks',
-    });
-  }
-}
-
-interface Damage {
-  chunks: number;
-  packs: Set<number>;
-}
-
-async function recipesWith(
-  store: CheckDeps['store'],
-  damaged: Map<string, number>,
-): Promise<Map<number, Damage>> {
-  const recipes = new Map<number, Damage>();
-  for await (const { recipeId, chunks } of walkSegments(store)) {
-    for (let i = 0; i < chunks.lengths.length; i++) {
-      const pack = damaged.get(hashKey(hashAt(chunks.hashes, i)));
-      if (chunks.zero[i] || pack === undefined) continue;
-      const found = recipes.get(recipeId) ?? { chunks: 0, packs: new Set<number>() };
-      found.chunks++;
-      found.packs.add(pack);
-      recipes.set(recipeId, found);
-    }
-  }
-  return recipes;
 }
