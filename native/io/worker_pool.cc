@@ -61,12 +61,14 @@ void WorkerPool::Run(Priority priority) {
 
 // Both pools outlive main: joining threads in static destructors would race with Node's own exit.
 WorkerPool& WorkerPool::Foreground() {
-  static auto* pool = new WorkerPool(std::max(4u, std::thread::hardware_concurrency()), Priority::kNormal);
+  static auto* pool =
+      new WorkerPool(std::max(4u, std::thread::hardware_concurrency()), Priority::kNormal);
   return *pool;
 }
 
 WorkerPool& WorkerPool::Background() {
-  static auto* pool = new WorkerPool(std::max(2u, std::thread::hardware_concurrency()), Priority::kIdle);
+  static auto* pool =
+      new WorkerPool(std::max(2u, std::thread::hardware_concurrency()), Priority::kIdle);
   return *pool;
 }
 

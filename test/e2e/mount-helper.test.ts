@@ -81,12 +81,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     { mount: null },
     async (volume) => {
       const args = ['mount', volume.path, volume.mountpoint, '--foreground'];
-      const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+      const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      daemon.stderr.on('data', (data: Buffer) => (said += String(data)));
       const ended = new Promise<number | null>((resolve) => daemon.on('exit', resolve));
       await waitFor('it serves', () => isMounted(volume));
       const sum = await put(volume.at('file'), noise(MiB));
       daemon.kill(signal);
-      assert.equal(await ended, 0);
+      assert.equal(await ended, 0, said);
       assert.equal(await isMounted(volume), false);
       await volume.mount();
       assert.equal(await digestFile(volume.at('file')), sum);
