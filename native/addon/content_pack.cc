@@ -144,6 +144,8 @@ Napi::Value NewScan(Napi::Env env, const PackContents& contents) {
     return Napi::Number::New(env, static_cast<double>(value));
   };
   scan.Set("packId", number(contents.identity.pack_id));
+  const auto& volume_id = contents.identity.volume_id;
+  scan.Set("volumeId", Napi::Buffer<uint8_t>::Copy(env, volume_id.data(), volume_id.size()));
   scan.Set("sealed", Napi::Boolean::New(env, contents.sealed));
   scan.Set("validLength", number(contents.valid_length));
   scan.Set("fileLength", number(contents.file_length));

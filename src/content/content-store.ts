@@ -137,7 +137,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
 type Keeping = Pick<ContentStore, 'relocate' | 'reclaim' | 'recover' | 'close'>;
 
 function keeping(parts: ContentParts): Keeping {
-  const state: ReclaimState = { stuck: new Set(), closing: false };
+  const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
   const oneReclaim = createLock();
   return {
     relocate: (ino, tier) => relocate(parts, ino, tierOf(parts, tier)),
@@ -152,7 +152,11 @@ function keeping(parts: ContentParts): Keeping {
 }
 
 async function sealOpenPacks({ writers }: ContentParts): Promise<void> {
-  for (const packId of writers.openPacks()) await writers.seal(packId);
+  for (const packId of writers.openPacks()) {
+    await writers.seal(packId);
+    // One that could not be sealed is closed as it is; the next start seals it.
+    await writers.abandon(packId, () => false);
+  }
 }
 
 function tierOf({ tiers }: ContentParts, id: number): Tier {

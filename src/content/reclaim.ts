@@ -7,19 +7,25 @@
  * 3. Packs without live chunks are doomed; when that is durable they are unlinked, then forgotten.
  */
 import { native } from '../native.js';
-import type { Tier } from '../tiers/types.js';
 import { errnoOf } from './errors.js';
 import { COMPACT_BELOW, MOVE_BATCH_RECORDS, RECLAIM_PACKS, RECLAIM_SEGMENTS } from './limits.js';
 import { moveChunks, type MovingChunk } from './moves.js';
 import type { ContentParts } from './parts.js';
+import { isAtRest, removeEmptyPacks } from './removal.js';
 import { hashAt, type PackRecord, type Segment } from './records.js';
 import { giveWay } from './turns.js';
 import type { ReclaimReport } from './types.js';
 import { hashKey } from './uses.js';
 
-/** What calls share: packs whose live chunks are damaged can't be compacted, and are not tried again. */
+/** After a compaction failed for want of space, none is tried for this long. Milliseconds. */
+const NO_ROOM_MS = 60_000;
+
+/** What calls share. */
 export interface ReclaimState {
+  /** Packs that can't be compacted, for their live chunks are damaged; not tried again. */
   stuck: Set<number>;
+  /** Milliseconds since the epoch. */
+  noRoomUntil: number;
   closing: boolean;
 }
 
@@ -33,9 +39,9 @@ export async function reclaim(parts: ContentParts, state: ReclaimState): Promise
   };
   await settleGarbage(parts, state, report);
   await endDeadPacks(parts);
-  await removeEmptyPacks(parts, state, report);
+  await removePacks(parts, state, report);
   await compactPacks(parts, state, report);
-  await removeEmptyPacks(parts, state, report);
+  await removePacks(parts, state, report);
   return report;
 }
 
@@ -106,53 +112,18 @@ function isMostlyDead(record: PackRecord): boolean {
   return record.live < record.size * COMPACT_BELOW;
 }
 
-/** Nobody appends to it and no job relies on records in it that the index does not know. */
-function isAtRest({ packs, writers, uses }: ContentParts, { packId, state }: PackRecord): boolean {
-  return (
-    (state === 'sealed' || state === 'open') &&
-    !writers.isWriting(packId) &&
-    !uses.hasPack(packId) &&
-    isWritable(packs.readableTier(packId))
-  );
-}
-
-function isWritable(tier: Tier | undefined): boolean {
-  return tier !== undefined && tier.state !== 'read-only';
-}
-
-function removeEmptyPacks(
+function removePacks(
   parts: ContentParts,
   state: ReclaimState,
   report: ReclaimReport,
 ): Promise<void> {
   return parts.maintenance(async () => {
-    for (const record of [...parts.packs.all()]) {
-      const empty = record.live === 0 && isAtRest(parts, record);
-      if (empty) parts.packs.setState(record.packId, 'doomed');
-    }
-    const doomed = [...parts.packs.all()].filter((record) => record.state === 'doomed');
-    if (doomed.length === 0) return;
-    await parts.store.commit();
-    for (const { packId } of doomed) {
-      if (state.closing) return;
-      await buryPack(parts, packId, report);
+    for (const { packId, size } of await removeEmptyPacks(parts, () => state.closing)) {
+      report.packsRemoved++;
+      report.bytesFreed += size;
       state.stuck.delete(packId);
     }
-    await parts.store.commit();
   });
-}
-
-async function buryPack(parts: ContentParts, packId: number, report: ReclaimReport): Promise<void> {
-  const { packs, log } = parts;
-  if (!packs.readableTier(packId)) return;
-  const size = packs.get(packId)?.size ?? 0;
-  try {
-    await packs.bury(packId);
-    report.packsRemoved++;
-    report.bytesFreed += size;
-  } catch (error) {
-    log.warn({ pack: packId, err: error }, 'an empty pack could not be removed');
-  }
 }
 
 async function compactPacks(
@@ -160,19 +131,20 @@ async function compactPacks(
   state: ReclaimState,
   report: ReclaimReport,
 ): Promise<void> {
+  if (Date.now() < state.noRoomUntil) return;
   const candidates = [...parts.packs.all()]
     .filter((record) => isMostlyDead(record) && record.live > 0 && isAtRest(parts, record))
     .filter(({ packId }) => !state.stuck.has(packId))
     .sort((a, b) => a.live / a.size - b.live / b.size)
     .slice(0, RECLAIM_PACKS);
   for (const record of candidates) {
-    if (state.closing) return;
+    if (state.closing || Date.now() < state.noRoomUntil) return;
     try {
       await parts.maintenance(() => compactPack(parts, state, record, report));
     } catch (error) {
       parts.log.warn({ pack: record.packId, err: error }, 'a pack could not be compacted');
-      if (errnoOf(error) === 'ENOSPC') return;
-      state.stuck.add(record.packId);
+      if (errnoOf(error) !== 'ENOSPC') state.stuck.add(record.packId);
+      else state.noRoomUntil = Date.now() + NO_ROOM_MS;
     }
   }
 }
@@ -185,6 +157,7 @@ async function compactPack(
 ): Promise<void> {
   const tier = parts.packs.readableTier(record.packId);
   if (!tier || !isAtRest(parts, record) || record.live === 0) return;
+  if (parts.tiers.usage(tier).free < record.live) return;
   const live = await liveChunks(parts, record.packId);
   for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
     const batch = live.slice(start, start + MOVE_BATCH_RECORDS);

@@ -67,7 +67,8 @@ export function encodePack(pack: PackRecord): Buffer {
   value[1] = STATES.indexOf(pack.state);
   value[2] = pack.tier;
   value.writeBigUInt64LE(BigInt(pack.size), 8);
-  value.writeBigUInt64LE(BigInt(pack.live), 16);
+  // Below 0 it would be wrong already; fsck says so, and the commit must not fail for it.
+  value.writeBigUInt64LE(BigInt(Math.max(0, pack.live)), 16);
   return value;
 }
 

@@ -15,6 +15,7 @@ import { PLAN_SLICE_CHUNKS } from './limits.js';
 import { packDirectory } from './packs.js';
 import type { ContentParts } from './parts.js';
 import { hashAt, type PackRecord } from './records.js';
+import { bury, countLive, doom } from './removal.js';
 import { giveWay } from './turns.js';
 import type { ChunkLocation } from './types.js';
 
@@ -23,14 +24,20 @@ export async function recover(parts: ContentParts): Promise<void> {
   for (const tier of parts.tiers.tiers) {
     if (tier.state !== 'missing') found.set(tier, await packFiles(parts, tier));
   }
+  const unknown = unknownFiles(parts, found);
   for (const [tier, files] of found) await recoverKnown(parts, tier, files);
   // Only now: what is known to be lost is what unknown packs can heal.
-  for (const [tier, files] of found) {
-    for (const packId of files) {
-      if (!parts.packs.get(packId)) await recoverUnknown(parts, tier, packId);
-    }
-  }
+  for (const { tier, packId } of unknown) await recoverUnknown(parts, tier, packId);
   await parts.store.commit();
+}
+
+function unknownFiles(
+  { packs }: ContentParts,
+  found: Map<Tier, Set<number>>,
+): { tier: Tier; packId: number }[] {
+  return [...found].flatMap(([tier, files]) =>
+    [...files].filter((packId) => !packs.get(packId)).map((packId) => ({ tier, packId })),
+  );
 }
 
 async function recoverKnown(parts: ContentParts, tier: Tier, files: Set<number>): Promise<void> {
@@ -38,16 +45,8 @@ async function recoverKnown(parts: ContentParts, tier: Tier, files: Set<number>)
     if (record.tier !== tier.id) continue;
     if (!files.has(record.packId)) recoverLost(parts, record);
     else if (tier.state === 'read-only') continue;
-    else if (record.state === 'doomed') await recoverDoomed(parts, record.packId);
+    else if (record.state === 'doomed') await bury(parts, record.packId);
     else if (record.state === 'open') await recoverOpen(parts, record);
-  }
-}
-
-async function recoverDoomed({ packs, log }: ContentParts, packId: number): Promise<void> {
-  try {
-    await packs.bury(packId);
-  } catch (error) {
-    log.warn({ pack: packId, err: error }, 'an empty pack could not be removed');
   }
 }
 
@@ -75,8 +74,7 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   const { packs, log } = parts;
   const path = packs.path(record.packId);
   try {
-    // Nothing refers to it, so that it may go however it looks inside.
-    if (record.live === 0) return await removeUnused(parts, record.packId);
+    if (record.live === 0) return await removeUnused(parts, record);
     const scan = await native.scanPack(path, false);
     markDamaged(parts, record.packId, scan);
     const lost = await findLost(parts, record, scan);
@@ -88,10 +86,11 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   }
 }
 
-async function removeUnused({ packs, store }: ContentParts, packId: number): Promise<void> {
-  packs.setState(packId, 'doomed');
-  await store.commit();
-  await packs.bury(packId);
+async function removeUnused(parts: ContentParts, record: PackRecord): Promise<void> {
+  await doom(parts, record);
+  if (record.state !== 'doomed') return;
+  await parts.store.commit();
+  await bury(parts, record.packId);
 }
 
 function markDamaged({ index, log }: ContentParts, packId: number, scan: PackScan): void {
@@ -110,7 +109,7 @@ async function findLost(
   { packId, live }: PackRecord,
   scan: PackScan,
 ): Promise<ChunkLocation[]> {
-  if ((await liveBytes(parts, packId, scan)) === live) return [];
+  if ((await countLive(parts, packId, scan)) === live) return [];
   const there = new Set(scan.offsets);
   const lost = await markChunksOf(parts, packId, ({ offset }) => !there.has(offset));
   parts.log.error(
@@ -118,21 +117,6 @@ async function findLost(
     'a pack lost data that the medium had confirmed; the files with these chunks are damaged',
   );
   return lost;
-}
-
-/** Stored bytes of the records that the index points to. */
-async function liveBytes(
-  { index }: ContentParts,
-  packId: number,
-  { count, hashes, offsets, stored }: PackScan,
-): Promise<number> {
-  let live = 0;
-  for (let i = 0; i < count; i++) {
-    const location = index.get(hashAt(hashes, i));
-    if (location?.packId === packId && location.offset === offsets[i]) live += stored[i];
-    if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
-  }
-  return live;
 }
 
 /** Walks the whole index, so only where something is wrong. @returns what was marked. */

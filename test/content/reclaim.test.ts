@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';
 import { native } from '../../src/native.js';
+import { loadPacks } from '../../src/content/packs.js';
+import { encodePack, packKey } from '../../src/content/records.js';
 import { readSavings } from '../../src/content/savings.js';
+import { openStore } from '../../src/store/store.js';
 import {
   assertReads,
   buildRecipe,
+  closeBench,
   createBench,
   FAST,
+  openBench,
   packBytes,
   packFile,
   randomBytes,
@@ -122,3 +127,19 @@ test('relocation brings a file to another tier, whole', async () => {
 function pathOf({ tier, packId }: { tier: number; packId: number }): string {
   return bench.tiers.packPath(bench.tiers.byId(tier)!, packId);
 }
+
+test('a pack that is wrongly counted as empty is not removed', async () => {
+  const bytes = randomBytes(13, 4 * MIB);
+  await packFile(bench, 10, bytes);
+  const [{ packId, live }] = bench.content.packs();
+  await closeBench(bench);
+  const store = await openStore(`${bench.directory}/volume/namespace`);
+  const record = loadPacks(store).get(packId)!;
+  store.table('packs').put(packKey(packId), encodePack({ ...record, live: 0 }));
+  await store.close();
+  bench = await openBench(bench.directory);
+  await bench.content.reclaim();
+  assert.match(bench.complaints.splice(0).join(), /has live chunks; it stays/);
+  assert.equal(bench.content.packs()[0].live, live);
+  await assertReads(bench, 10, bytes);
+});

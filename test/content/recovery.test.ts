@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { afterEach, beforeEach, test } from 'node:test';
+import { native } from '../../src/native.js';
+import {
+  assertReads,
+  closeBench,
+  createBench,
+  openBench,
+  packBytes,
+  packFile,
+  randomBytes,
+  reclaimAll,
+  removeBench,
+  SLOW,
+  type Bench,
+} from './fixture.js';
+
+const MIB = 1 << 20;
+const first = randomBytes(1, 4 * MIB);
+const second = randomBytes(2, 4 * MIB);
+let bench: Bench;
+beforeEach(async () => {
+  bench = await createBench();
+});
+afterEach(() => removeBench(bench));
+
+/** Ends the store without sealing packs, as a crash after a commit does. */
+async function crash(): Promise<void> {
+  await bench.store.close();
+}
+
+async function restart(): Promise<void> {
+  bench = await openBench(bench.directory);
+}
+
+function pathOf(packId: number): string {
+  return bench.tiers.packPath(bench.tiers.byId(SLOW)!, packId);
+}
+
+function onlyPack(): { packId: number; size: number; live: number; sealed: boolean } {
+  const packs = bench.content.packs();
+  assert.equal(packs.length, 1);
+  return packs[0];
+}
+
+test('a torn tail behind what was committed is cut off, and the file reads back', async () => {
+  await packFile(bench, 10, first);
+  const { packId, live } = onlyPack();
+  const path = pathOf(packId);
+  await crash();
+  appendFileSync(path, randomBytes(3, 100_000));
+  await restart();
+  assert.deepEqual(bench.complaints, []);
+  assert.ok(onlyPack().sealed);
+  assert.ok(onlyPack().size < live + 50_000);
+  await assertReads(bench, 10, first);
+});
+
+test('an open pack that lost committed data is reported and not cut; the rest of it reads', async () => {
+  await packFile(bench, 10, first);
+  await packFile(bench, 11, second);
+  const { packId, size } = onlyPack();
+  const path = pathOf(packId);
+  await crash();
+  truncateSync(path, size - 100_000);
+  await restart();
+  assert.match(bench.complaints.join(), /lost data that the medium had confirmed/);
+  assert.equal(statSync(path).size, size - 100_000);
+  await assertReads(bench, 10, first);
+  // Storing the content once more heals it.
+  await packFile(bench, 12, second);
+  await assertReads(bench, 11, second);
+});
+
+test('a chunk that scrub found bad is no dedup hit: storing it again heals every file', async () => {
+  await packFile(bench, 10, first);
+  await packFile(bench, 11, first);
+  const plan = await bench.content.planFor(10);
+  const file = await open(plan.packPaths[0], 'r+');
+  await file.write(Buffer.from('damage'), 0, 6, plan.offsets[5] + 200);
+  await file.close();
+  const handle = native.openPlan(plan);
+  const { bad } = await native.checkPlan(handle);
+  handle.close();
+  assert.deepEqual([...bad], [5]);
+  bench.content.markBad(10, 5);
+  const { newBytes } = await packFile(bench, 12, first);
+  assert.equal(newBytes, plan.stored[5]);
+  for (const ino of [10, 11, 12]) await assertReads(bench, ino, first);
+  const { sharedBytes, storedBytes } = await bench.content.summary(10);
+  assert.equal(sharedBytes, storedBytes, 'the other files name the healed chunk as well');
+});
+
+test('a pack whose file is not there fails with EIO, heals by new data, and works when it is back', async () => {
+  await packFile(bench, 10, first);
+  const path = pathOf(onlyPack().packId);
+  await closeBench(bench);
+  renameSync(path, `${path}.away`);
+  await restart();
+  assert.match(bench.complaints.join(), /a pack is lost/);
+  await assert.rejects(bench.content.planFor(10), { code: 'EIO' });
+  await closeBench(bench);
+  renameSync(`${path}.away`, path);
+  await restart();
+  await assertReads(bench, 10, first);
+  await closeBench(bench);
+  rmSync(path);
+  await restart();
+  await packFile(bench, 11, first);
+  await assertReads(bench, 10, first);
+});
+
+test('a pack that an older namespace does not know heals it, and is never removed', async () => {
+  await packFile(bench, 10, first);
+  const { packId } = onlyPack();
+  const namespace = `${bench.directory}/volume/namespace/data.mdb`;
+  await closeBench(bench);
+  copyFileSync(namespace, `${bench.directory}/older.mdb`);
+  await restart();
+  // Compaction moves the file's chunks to another pack and removes the one that the copy knows.
+  await packFile(bench, 11, second);
+  bench.content.markBad(10, 0);
+  await packFile(bench, 12, first);
+  const moved = bench.content.packs().find((pack) => pack.packId !== packId)!;
+  await closeBench(bench);
+  copyFileSync(`${bench.directory}/older.mdb`, namespace);
+  rmSync(`${bench.directory}/volume/namespace/lock.mdb`, { force: true });
+  await restart();
+  assert.match(bench.complaints.join(), /was taken in/);
+  await assertReads(bench, 10, first);
+  bench.content.releaseRecipe(10);
+  await reclaimAll(bench);
+  assert.ok(existsSync(pathOf(moved.packId)));
+  await packFile(bench, 13, second);
+  assert.ok(bench.content.packs().every((pack) => pack.packId > moved.packId || !pack.live));
+});
+
+test('a file among the packs that is not ours is left alone, and its name is not taken', async () => {
+  const foreign = pathOf(1);
+  writeFileSync(foreign, 'not a pack');
+  await closeBench(bench);
+  await restart();
+  assert.match(bench.complaints.join(), /left alone/);
+  await packFile(bench, 10, first);
+  assert.ok(onlyPack().packId > 1);
+  await reclaimAll(bench);
+  assert.ok(existsSync(foreign));
+});
+
+test('a start after a crash in the middle of a removal ends it', async () => {
+  await packFile(bench, 10, first);
+  const { packId } = onlyPack();
+  await closeBench(bench);
+  await restart();
+  const path = pathOf(packId);
+  copyFileSync(path, `${path}.copy`);
+  bench.content.releaseRecipe(10);
+  await reclaimAll(bench);
+  await closeBench(bench);
+  renameSync(`${path}.copy`, path);
+  await restart();
+  assert.equal(packBytes(bench) > 0, true, 'unknown, so it was taken in and kept');
+  assert.ok(existsSync(path));
+});

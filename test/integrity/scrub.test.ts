@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { afterEach, beforeEach, test } from 'node:test';
+import { decodeBacktrace, encodeBacktrace } from '../../src/integrity/backtrace.js';
+import { checkVolume as checkLines } from '../../src/integrity/check.js';
+import { copyNamespace, namespaceCopyPath } from '../../src/integrity/namespace-copy.js';
+import { scrubPacks } from '../../src/integrity/scrub.js';
+import { openNamespace } from '../../src/namespace/namespace.js';
+import { ROOT_INO } from '../../src/namespace/types.js';
+import { openStore } from '../../src/store/store.js';
+import { assertReads, createBench, randomBytes, removeBench } from '../content/fixture.js';
+import {
+  addDirectory,
+  addPackedFile,
+  addPlainFile,
+  assertClean,
+  fsck,
+  openVolume,
+} from './fixture.js';
+import type { Volume } from './fixture.js';
+
+const MIB = 1 << 20;
+let volume: Volume;
+beforeEach(async () => {
+  volume = openVolume(await createBench());
+});
+afterEach(() => removeBench(volume.bench));
+
+test('scrub finds damage, names the files that have it, and new data heals them', async () => {
+  const bytes = randomBytes(1, 4 * MIB);
+  const one = await addPackedFile(volume, 'one', bytes);
+  const two = await addPackedFile(volume, 'two', Buffer.concat([bytes, randomBytes(2, MIB)]));
+  await addPackedFile(volume, 'other', randomBytes(3, MIB));
+  const plan = await volume.bench.content.planFor(one.ino);
+  const file = await open(plan.packPaths[0], 'r+');
+  await file.write(Buffer.from('damage'), 0, 6, plan.offsets[3] + 100);
+  await file.close();
+  const report = await scrubPacks(volume.deps);
+  assert.equal(report.damaged.length, 1);
+  assert.deepEqual(report.affected.sort(), [one.ino, two.ino]);
+  assert.match(report.problems[0].subject, /\(\/one\)/);
+  assert.ok((await fsck(volume)).every(({ what }) => what === 'damaged-chunk'));
+  await addPackedFile(volume, 'again', bytes);
+  await assertClean(volume, true);
+  await assertReads(volume.bench, two.ino, Buffer.concat([bytes, randomBytes(2, MIB)]));
+});
+
+test('a check in words has one line for each problem', async () => {
+  volume.namespace.insert(ROOT_INO, 'dangling', 999, 8);
+  const steps: number[] = [];
+  const { problems } = await checkLines(volume.deps, ({ done }) => void steps.push(done));
+  assert.deepEqual(problems, [
+    "entry 'dangling' of inode 1 (/): inode 999 does not exist; remove the entry",
+  ]);
+  assert.ok(steps.length > 3);
+});
+
+test('a copy of the namespace on each tier opens and has everything', async () => {
+  const { store, tiers } = volume.bench;
+  const file = addPlainFile(volume, 'file', randomBytes(4, 1000));
+  await store.commit();
+  for (let round = 0; round < 2; round++) {
+    const copies = await copyNamespace(store, tiers);
+    assert.deepEqual(
+      copies.map(({ tier, problem }) => ({ tier, problem })),
+      [
+        { tier: 'nvme', problem: null },
+        { tier: 'hdd', problem: null },
+      ],
+    );
+    assert.ok(copies.every(({ bytes }) => bytes > 0));
+  }
+  const path = namespaceCopyPath(tiers, tiers.tiers[1]);
+  assert.ok(existsSync(path) && !readdirSync(path).includes('incoming'));
+  const copy = await openStore(path);
+  assert.equal(openNamespace(copy).lookup(ROOT_INO, 'file')?.ino, file.ino);
+  await copy.close();
+});
+
+test('a backtrace says where a file was, whatever bytes its names have', () => {
+  const { namespace, bench } = volume;
+  const models = addDirectory(volume, ROOT_INO, 'models');
+  const deep = addDirectory(volume, models.ino, '\xff\xfe \n');
+  const inode = addPlainFile(volume, 'weights', randomBytes(5, 10));
+  namespace.remove(ROOT_INO, 'weights');
+  namespace.insert(deep.ino, 'weights', inode.ino, 8);
+  Object.assign(inode, { parent: deep.ino, mtimeSec: -5, mtimeNsec: 999_999_999 });
+  const value = encodeBacktrace(namespace, bench.volume.id, inode);
+  const found = decodeBacktrace(value);
+  assert.ok(found);
+  assert.deepEqual(found.ancestors, [
+    { parent: deep.ino, name: 'weights' },
+    { parent: models.ino, name: '\xff\xfe \n' },
+    { parent: ROOT_INO, name: 'models' },
+  ]);
+  assert.equal(found.complete, true);
+  const { volumeId, ino, mode, uid, gid, size, mtimeSec, mtimeNsec } = found;
+  assert.deepEqual(
+    { volumeId, ino, mode, uid, gid, size, mtimeSec, mtimeNsec },
+    {
+      volumeId: bench.volume.id,
+      ino: inode.ino,
+      mode: 0o100644,
+      uid: 1000,
+      gid: 1000,
+      size: 10,
+      mtimeSec: -5,
+      mtimeNsec: 999_999_999,
+    },
+  );
+  for (let at = 0; at < value.length; at++) {
+    const damaged = Buffer.from(value);
+    damaged[at] ^= 1;
+    assert.equal(decodeBacktrace(damaged), undefined);
+    assert.equal(decodeBacktrace(value.subarray(0, at)), undefined);
+  }
+});
+
+test('the backtrace of a file far down fits into an attribute', () => {
+  let parent = ROOT_INO;
+  for (let depth = 0; depth < 20; depth++) {
+    parent = addDirectory(volume, parent, `${depth}`.padEnd(250, 'x')).ino;
+  }
+  const inode = volume.namespace.get(parent)!;
+  const value = encodeBacktrace(volume.namespace, volume.bench.volume.id, inode);
+  const found = decodeBacktrace(value);
+  assert.ok(value.length <= 2048 && found && !found.complete && found.ancestors.length > 4);
+});
