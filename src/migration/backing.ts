@@ -27,9 +27,17 @@ export async function withFile<T>(
   }
 }
 
+/** A verified copy that is not in place yet. */
+export interface Incoming {
+  /** 512-byte blocks. */
+  blocks: number;
+  /** As it was when the copy was built. */
+  backtrace: Buffer;
+}
+
 /**
- * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote, then it is read back
- * from the medium. What stays on failure is removed by the caller. @returns 512-byte blocks.
+ * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote, then it is
+ * read back from the medium. What stays on failure is removed by the caller.
  */
 export async function buildIncoming(
   ctx: MoveContext,
@@ -37,12 +45,13 @@ export async function buildIncoming(
   inode: Inode,
   tier: Tier,
   fill: (fd: number) => Promise<{ bytes: number; digest: Buffer }>,
-): Promise<number> {
+): Promise<Incoming> {
   const path = ctx.deps.tiers.incomingPath(tier, move.ino);
+  const backtrace = encodeBacktrace(inode);
   const blocks = await withFile(path, O_RDWR | O_CREAT | O_TRUNC, async (fd) => {
     const written = await fill(fd);
     await verifyWritten(move, fd, written);
-    setBacktrace(fd, inode);
+    setBacktrace(fd, backtrace);
     // The backing file's time is the file's own as soon as it is in use.
     const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
     native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
@@ -50,7 +59,7 @@ export async function buildIncoming(
     return statOf(fd)[Stat.blocks];
   });
   await native.syncDirectory(dirname(path));
-  return blocks;
+  return { blocks, backtrace };
 }
 
 async function verifyWritten(
@@ -63,9 +72,9 @@ async function verifyWritten(
   throw new MoveError('EIO', `the copy on tier ${move.tier} reads back wrong; check the disk`);
 }
 
-function setBacktrace(fd: number, inode: Inode): void {
+function setBacktrace(fd: number, backtrace: Buffer): void {
   try {
-    native.setXattr(fd, BACKTRACE_XATTR, encodeBacktrace(inode));
+    native.setXattr(fd, BACKTRACE_XATTR, backtrace);
   } catch (error) {
     // Some media have no extended attributes, or no room for one; the namespace does not need it.
     if (!['EOPNOTSUPP', 'ENOTSUP', 'ENOSPC'].includes(errnoName(error) ?? '')) throw error;
@@ -92,17 +101,35 @@ export async function withSource<T>(
 }
 
 /**
- * Part of the switch, so synchronous: a backing path gets its file in the turn in which the inode says so,
- * and no file that somebody has just made is overwritten. A rename of two cached entries does not wait for
- * the medium.
+ * Part of the switch, so synchronous: a backing path gets its file in the turn in which the inode
+ * says so, and no file that somebody has just made is overwritten. A rename of two cached entries
+ * does not wait for the medium.
  */
-export function placeIncoming({ deps }: MoveContext, tier: Tier, ino: number): void {
-  renameSync(deps.tiers.incomingPath(tier, ino), deps.tiers.backingPath(tier, ino));
+export function placeIncoming(
+  { deps }: MoveContext,
+  tier: Tier,
+  inode: Inode,
+  { backtrace }: Incoming,
+): void {
+  const path = deps.tiers.incomingPath(tier, inode.ino);
+  const current = encodeBacktrace(inode);
+  if (!current.equals(backtrace)) renewBacktrace(path, current);
+  renameSync(path, deps.tiers.backingPath(tier, inode.ino));
+}
+
+/** The file was renamed while it was copied. */
+function renewBacktrace(path: string, backtrace: Buffer): void {
+  const fd = native.openSync(path, O_RDWR, 0);
+  try {
+    setBacktrace(fd, backtrace);
+  } finally {
+    native.close(fd);
+  }
 }
 
 /**
- * Unlinks a replaced backing file, unless the inode uses that path again: the check and the rename that takes
- * it away are one turn. Only after the switch is durable.
+ * Unlinks a replaced backing file, unless the inode uses that path again: the check and the rename
+ * that takes it away are one turn. Only after the switch is durable.
  */
 async function releaseBacking({ deps }: MoveContext, tier: Tier, ino: number): Promise<void> {
   if (deps.namespace.get(ino)?.plainTier === tier.id) return;
@@ -117,8 +144,8 @@ async function releaseBacking({ deps }: MoveContext, tier: Tier, ino: number): P
 }
 
 /**
- * Runs the steps up to the switch under a journal record, then makes the switch durable and releases what it
- * replaced. A record whose clean-up failed stays: the next start does it.
+ * Runs the steps up to the switch under a journal record, then makes the switch durable and
+ * releases what it replaced. A record whose clean-up failed stays: the next start does it.
  */
 export async function journaled(
   ctx: MoveContext,

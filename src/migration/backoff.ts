@@ -1,4 +1,7 @@
-/** Files whose moves failed are left alone for a while, longer each time. Requests by a person are not. */
+/**
+ * Files whose moves failed are left alone for a while, longer each time. Requests by a person are
+ * not.
+ */
 
 const FIRST_MS = 30_000;
 const LONGEST_MS = 3_600_000;

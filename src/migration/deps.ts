@@ -32,7 +32,9 @@ export interface MigrationDeps {
   log: Pick<Logger, 'info' | 'warn' | 'error' | 'debug'>;
 }
 
-/** A move that failed; the message is one line for people. `code` is an errno name where one fits. */
+/**
+ * A move that failed; the message is one line for people. `code` is an errno name where one fits.
+ */
 export class MoveError extends Error {
   override readonly name = 'MoveError';
   readonly code: string;
@@ -43,7 +45,9 @@ export class MoveError extends Error {
   }
 }
 
-/** A move that is no longer wanted or possible: cancelled, or its file was deleted. Not a failure. */
+/**
+ * A move that is no longer wanted or possible: cancelled, or its file was deleted. Not a failure.
+ */
 export class MoveCancelled extends Error {
   override readonly name = 'MoveCancelled';
   readonly code = 'ECANCELED';

@@ -40,7 +40,10 @@ export function factsOf(deps: FactsDeps, inode: Inode, now: number): FileFacts |
   };
 }
 
-/** Tier id of the nearest pin: the file's own or that of a directory above its first link; 0 for none. */
+/**
+ * Tier id of the nearest pin: the file's own or that of a directory above its first link; 0 for
+ * none.
+ */
 export function pinOf(namespace: Namespace, inode: Inode): number {
   let at: Inode | undefined = inode;
   for (let depth = 0; at && depth < MAX_DEPTH; depth++) {

@@ -1,6 +1,6 @@
 /**
- * The journal of moves, table `jobs`: a record is durable before a move writes its first byte, and goes when
- * nothing is left to clean up. Format: README.md here.
+ * The journal of moves, table `jobs`: a record is durable before a move writes its first byte, and
+ * goes when nothing is left to clean up. Format: README.md here.
  */
 import type { Store } from '../store/types.js';
 

@@ -1,6 +1,7 @@
 /**
- * One move under way: what it works on, and the checkpoints where it waits, stops or finds that its file has
- * changed. The steps of each kind of move are in its own file; all of them follow README.md here.
+ * One move under way: what it works on, and the checkpoints where it waits, stops or finds that its
+ * file has changed. The steps of each kind of move are in its own file; all of them follow
+ * README.md here.
  */
 import type { Inode } from '../namespace/types.js';
 import type { CopyControl } from '../native.js';
@@ -46,7 +47,10 @@ export interface MoveContext {
 /** `changed`: the file was written while it was copied; start over. */
 export type Outcome = 'done' | 'changed';
 
-/** The inode, while it is worth moving. @throws MoveCancelled where it was deleted or the job cancelled. */
+/**
+ * The inode, while it is worth moving. @throws MoveCancelled where it was deleted or the job
+ * cancelled.
+ */
 export function liveInode({ deps }: MoveContext, move: Move): Inode {
   if (move.cancelled) throw new MoveCancelled('the job was cancelled');
   const inode = deps.namespace.get(move.ino);
@@ -129,8 +133,9 @@ export async function settleSource(ctx: MoveContext, move: Move): Promise<number
 }
 
 /**
- * The switch: waits until the form may change, then runs `apply` in the same turn as the last check.
- * Returns without it where `unchanged` says that the copy is of no use any more; `move.switched` tells.
+ * The switch: waits until the form may change, then runs `apply` in the same turn as the last
+ * check. Returns without it where `unchanged` says that the copy is of no use any more;
+ * `move.switched` tells.
  */
 export async function switchWhenClosed(
   ctx: MoveContext,

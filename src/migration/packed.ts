@@ -33,7 +33,10 @@ interface Prepared {
   digest: string;
 }
 
-/** Makes the file packed on the move's tier or a slower one where it is already, and drops its plain copy. */
+/**
+ * Makes the file packed on the move's tier or a slower one where it is already, and drops its plain
+ * copy.
+ */
 export async function makePacked(ctx: MoveContext, move: Move): Promise<Outcome> {
   const inode = liveInode(ctx, move);
   // There is nothing to pack in an empty file.
@@ -90,8 +93,9 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
 }
 
 /**
- * The change count at which the packed form under a plain copy still decodes to what that copy holds, or null.
- * Both were equal when it was packed; packs can rot since, and the plain copy is what would repair them.
+ * The change count at which the packed form under a plain copy still decodes to what that copy
+ * holds, or null. Both were equal when it was packed; packs can rot since, and the plain copy is
+ * what would repair them.
  */
 async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | null> {
   const { content, tiers, log } = ctx.deps;
@@ -157,7 +161,9 @@ function forgetPlain({ deps }: MoveContext, inode: Inode, source: Tier): void {
   inode.plainBlocks = 0;
 }
 
-/** Packs until what is read back equals the source. @returns null where the file changed meanwhile. */
+/**
+ * Packs until what is read back equals the source. @returns null where the file changed meanwhile.
+ */
 async function packAndCheck(
   ctx: MoveContext,
   move: Move,

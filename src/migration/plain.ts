@@ -87,17 +87,17 @@ async function replaceBacking(
   const { tiers } = ctx.deps;
   const record = { ino: move.ino, source: source?.id ?? 0, target: target.id };
   return journaled(ctx, move, record, async () => {
-    const blocks = await buildIncoming(ctx, move, liveInode(ctx, move), target, fill);
+    const incoming = await buildIncoming(ctx, move, liveInode(ctx, move), target, fill);
     await switchWhenClosed(
       ctx,
       move,
       (inode) => inode.plainTier === record.source && unchanged(inode),
       (inode) => {
-        placeIncoming(ctx, target, move.ino);
+        placeIncoming(ctx, target, inode, incoming);
         if (source) tiers.accountPlain(source, -512 * inode.plainBlocks);
-        tiers.accountPlain(target, 512 * blocks);
+        tiers.accountPlain(target, 512 * incoming.blocks);
         inode.plainTier = target.id;
-        inode.plainBlocks = blocks;
+        inode.plainBlocks = incoming.blocks;
       },
     );
   });

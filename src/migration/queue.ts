@@ -1,6 +1,7 @@
 /**
- * The queue: takes requests and wishes, runs a few at a time, urgent ones first, one per file. Lifecycle of a
- * job: queued -> running (-> waiting-for-close -> running) -> done, failed or cancelled.
+ * The queue: takes requests and wishes, runs a few at a time, urgent ones first, one per file.
+ * Lifecycle of a job: queued -> running (-> waiting-for-close -> running) -> done, failed or
+ * cancelled.
  */
 import { errnoName } from '../config/errors.js';
 import { native } from '../native.js';

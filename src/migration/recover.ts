@@ -1,6 +1,6 @@
 /**
- * What a crash left of moves: called once at start, before anything is served. The namespace says what is
- * true; the journal says where else bytes of a file may lie.
+ * What a crash left of moves: called once at start, before anything is served. The namespace says
+ * what is true; the journal says where else bytes of a file may lie.
  */
 import { access, readdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -36,7 +36,9 @@ export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
   return { jobs: records.length, kept };
 }
 
-/** @returns false where a tier that it needs is not there. Tiers that are there are handled at once. */
+/**
+ * @returns false where a tier that it needs is not there. Tiers that are there are handled at once.
+ */
 async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean> {
   const { tiers, namespace } = deps;
   const plainTier = namespace.get(record.ino)?.plainTier;
@@ -52,8 +54,8 @@ async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean
 }
 
 /**
- * The namespace says that the file is here. Its rename into place was not yet durable when the power went:
- * the verified copy is still where it was built.
+ * The namespace says that the file is here. Its rename into place was not yet durable when the
+ * power went: the verified copy is still where it was built.
  */
 async function restoreBacking(tiers: TierSet, tier: Tier, ino: number): Promise<void> {
   const backing = tiers.backingPath(tier, ino);

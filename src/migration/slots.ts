@@ -1,6 +1,6 @@
 /**
- * Slots: how many moves use the disks at once. A move gives its slot away while it waits for a file to be
- * closed, and those that come back go before those that start.
+ * Slots: how many moves use the disks at once. A move gives its slot away while it waits for a file
+ * to be closed, and those that come back go before those that start.
  */
 import type { Move } from './move.js';
 

@@ -1,5 +1,6 @@
 /**
- * Carries wishes out: a queue of jobs that copy, verify, switch and release. Steps and recovery: README.md here.
+ * Carries wishes out: a queue of jobs that copy, verify, switch and release. Steps and recovery:
+ * README.md here.
  */
 
 export type JobKind = 'promote' | 'demote';
@@ -20,8 +21,8 @@ export interface Job {
 }
 
 /**
- * What migration needs to know of open files; the filesystem provides it. All calls are synchronous, so
- * that a check and the switch that follows are one step.
+ * What migration needs to know of open files; the filesystem provides it. All calls are
+ * synchronous, so that a check and the switch that follows are one step.
  */
 export interface FileActivity {
   /** Open handles of any kind, and those that may write. */
@@ -35,7 +36,10 @@ export interface FileActivity {
    * pages (`data`) or only attributes.
    */
   moved(ino: number, what: 'data' | 'attributes'): void;
-  /** Records size and times of an unsettled file durably; resolves when done or when a writer appeared. */
+  /**
+   * Records size and times of an unsettled file durably; resolves when done or when a writer
+   * appeared.
+   */
   settle(ino: number): Promise<void>;
 }
 
@@ -55,9 +59,10 @@ export interface Migration {
   /** Resolves when the job ended; rejects with its error. */
   finished(job: Job): Promise<void>;
   /**
-   * Makes a packed file plain because a program wants to write to it: at once, whatever is queued or paused,
-   * and while readers have it open (the filesystem replaces what serves them). Resolves when the inode's
-   * plain tier is set and durable, or where there is nothing to hydrate. Rejects with an errno `code`.
+   * Makes a packed file plain because a program wants to write to it: at once, whatever is queued
+   * or paused, and while readers have it open (the filesystem replaces what serves them). Resolves
+   * when the inode's plain tier is set and durable, or where there is nothing to hydrate. Rejects
+   * with an errno `code`.
    */
   hydrateNow(ino: number): Promise<void>;
   /** Something was written: the watermarks are looked at soon. */

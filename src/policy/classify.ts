@@ -1,6 +1,6 @@
 /**
- * What a file is, from its path and from its first bytes. The path alone is used at birth; content decides
- * once the file has settled, because formats say more than names.
+ * What a file is, from its path and from its first bytes. The path alone is used at birth; content
+ * decides once the file has settled, because formats say more than names.
  */
 import type { FileClass } from '../config/file-class.js';
 import { formatOf } from './formats.js';
@@ -53,8 +53,8 @@ export function classifyByPath(path: string): FileClass {
 }
 
 /**
- * `firstBytes` is the start of the file (4 KiB is plenty; less is fine), `path` its path or name. Content
- * that says nothing leaves the path's answer.
+ * `firstBytes` is the start of the file (4 KiB is plenty; less is fine), `path` its path or name.
+ * Content that says nothing leaves the path's answer.
  */
 export function classifyByContent(firstBytes: Buffer, path: string): FileClass {
   const byPath = classifyByPath(path);
@@ -114,7 +114,7 @@ function ggufSaysAdapter(bytes: Buffer): boolean {
 }
 
 function isPytorchZip(bytes: Buffer): boolean {
-  // The first member of a torch.save archive is `<name>/data.pkl`; of TorchScript the same or a version.
+  // A torch.save archive starts with `<name>/data.pkl`; TorchScript with the same or a version.
   return /\/(data\.pkl|version|byteorder|\.format_version)/.test(bytes.toString('latin1', 0, 512));
 }
 

@@ -1,6 +1,6 @@
 /**
- * Draining one tier that is above its high watermark: collects what could go, keeps the coldest that suffice,
- * and finds each a place.
+ * Draining one tier that is above its high watermark: collects what could go, keeps the coldest
+ * that suffice, and finds each a place.
  */
 import type { Ledger } from './fill.js';
 import { fillPercent } from './fill.js';
@@ -102,8 +102,9 @@ function coldestThatSuffice(candidates: Candidate[], bytes: number): Candidate[]
 }
 
 /**
- * A clean hot copy goes by forgetting it; cold data goes where its rule sends it; the rest to the nearest
- * slower tier that stays below its own watermark. On the slowest tier, packing is what frees space.
+ * A clean hot copy goes by forgetting it; cold data goes where its rule sends it; the rest to the
+ * nearest slower tier that stays below its own watermark. On the slowest tier, packing is what
+ * frees space.
  */
 function drainTarget(file: Candidate, tier: TierFill, ledger: Ledger): string | null {
   const here = ledger.rank(tier.name);

@@ -1,6 +1,6 @@
 /**
- * The ledger of one sweep: how full each tier would be once what was wished so far is done. A tier that it
- * shares with others counts as the part that this volume has or could have: used plus free.
+ * The ledger of one sweep: how full each tier would be once what was wished so far is done. A tier
+ * that it shares with others counts as the part that this volume has or could have: used plus free.
  */
 import type { TierFill } from './types.js';
 

@@ -63,8 +63,8 @@ function isPickle(bytes: Buffer): boolean {
 }
 
 /**
- * A ModelProto starts with field 1 (`ir_version`, a small varint), then field 2 (`producer_name`) or another
- * of its first fields as length-delimited text. There is no magic number.
+ * A ModelProto starts with field 1 (`ir_version`, a small varint), then field 2 (`producer_name`)
+ * or another of its first fields as length-delimited text. There is no magic number.
  */
 function isOnnx(bytes: Buffer): boolean {
   if (bytes.length < 6 || bytes[0] !== 0x08 || bytes[1] === 0 || bytes[1] > 32) return false;

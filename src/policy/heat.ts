@@ -1,9 +1,10 @@
 /**
  * Heat: a score that grows by one with each open and halves every half-life.
  *
- * A file opened once is at 1; opened again and again within a half-life it nears 2 and more. Temperatures are
- * read from it: HOT from 0.5 (opened within the last half-life, or more often before), COLD below 1/16 (four
- * half-lives after a single open), WARM between. `cold-after` looks at the time of the last open, not at heat.
+ * A file opened once is at 1; opened again and again within a half-life it nears 2 and more.
+ * Temperatures are read from it: HOT from 0.5 (opened within the last half-life, or more often
+ * before), COLD below 1/16 (four half-lives after a single open), WARM between. `cold-after` looks
+ * at the time of the last open, not at heat.
  */
 import type { Temperature } from './types.js';
 

@@ -1,6 +1,7 @@
 /**
- * Rules: from what a file is to where it belongs. The operator's rules come first, the first that matches
- * decides; what it leaves open, and files that no rule matches, get the defaults for the usual tree.
+ * Rules: from what a file is to where it belongs. The operator's rules come first, the first that
+ * matches decides; what it leaves open, and files that no rule matches, get the defaults for the
+ * usual tree.
  */
 import picomatch from 'picomatch';
 import { usageError } from '../config/errors.js';

@@ -1,10 +1,10 @@
 /**
- * Wishes: what should move, from the facts of all files and the fill of all tiers. A sweep offers each file
- * once, in any order, then asks what the watermarks still want.
+ * Wishes: what should move, from the facts of all files and the fill of all tiers. A sweep offers
+ * each file once, in any order, then asks what the watermarks still want.
  *
- * Damping, so that nothing moves back and forth: files opened lately go by watermark only where nothing else
- * is left; heat brings a file up only into room below the low watermark; cold-after looks at idle time alone,
- * and heat does not bring up what is idle that long.
+ * Damping, so that nothing moves back and forth: files opened lately go by watermark only where
+ * nothing else is left; heat brings a file up only into room below the low watermark; cold-after
+ * looks at idle time alone, and heat does not bring up what is idle that long.
  */
 import type { Settings } from '../config/types.js';
 import { createDrain, type Drain } from './drain.js';

@@ -1,6 +1,6 @@
 /**
- * Bytes accounted to each tier, kept in the `meta` table: a change is part of the transaction that moves the
- * bytes. Keys: README.md here.
+ * Bytes accounted to each tier, kept in the `meta` table: a change is part of the transaction that
+ * moves the bytes. Keys: README.md here.
  */
 import type { Store } from '../store/types.js';
 

@@ -1,6 +1,6 @@
 /**
- * The backtrace: an extended attribute on each backing file that says which file of the namespace it is, so
- * that the namespace can be rebuilt from the tiers alone. Format: README.md here.
+ * The backtrace: an extended attribute on each backing file that says which file of the namespace
+ * it is, so that the namespace can be rebuilt from the tiers alone. Format: README.md here.
  */
 import type { Inode } from '../namespace/types.js';
 

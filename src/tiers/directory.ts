@@ -1,4 +1,7 @@
-/** Checks on the directories of tiers that need no marker: is it there, is it a place for a tier at all. */
+/**
+ * Checks on the directories of tiers that need no marker: is it there, is it a place for a tier at
+ * all.
+ */
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { CoralError, errnoName, ExitCode, reasonOf } from '../config/errors.js';

@@ -1,6 +1,7 @@
 /**
- * The marker `<tier>/.coral-reef/tier.json`: says which volume and tier a directory is. A directory without
- * it is never written to, because the empty mount point of a disk that is not there looks like an empty tier.
+ * The marker `<tier>/.coral-reef/tier.json`: says which volume and tier a directory is. A directory
+ * without it is never written to, because the empty mount point of a disk that is not there looks
+ * like an empty tier.
  */
 import { readFile } from 'node:fs/promises';
 import { errnoName, reasonOf } from '../config/errors.js';

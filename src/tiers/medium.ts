@@ -15,7 +15,7 @@ export async function mediumOfDevice(device: string, sysfs: string): Promise<Med
   if (disk === undefined) return 'ssd';
   const name = basename(disk);
   if (name.startsWith('nvme')) return 'nvme';
-  // A loop device repeats what its host file lies on or nothing at all; `init` has an option for it.
+  // A loop device says nothing of what its file lies on; `init` has an option for it.
   if (name.startsWith('loop')) return 'ssd';
   return (await readText(`${disk}/queue/rotational`)) === '1' ? 'hdd' : 'ssd';
 }

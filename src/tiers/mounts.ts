@@ -1,6 +1,6 @@
 /**
- * Reads the kernel's mount table, to find out what a directory lies on before anything touches it: a tier
- * must never lie on a Coral Reef mount (the daemon would wait for itself).
+ * Reads the kernel's mount table, to find out what a directory lies on before anything touches it:
+ * a tier must never lie on a Coral Reef mount (the daemon would wait for itself).
  */
 import { readFile } from 'node:fs/promises';
 

@@ -1,6 +1,6 @@
 /**
- * Free space of a tier's filesystem, as last seen: asked again in the background about once a second, because
- * statfs on a slow medium must not hold up the event loop.
+ * Free space of a tier's filesystem, as last seen: asked again in the background about once a
+ * second, because statfs on a slow medium must not hold up the event loop.
  */
 import { statfs } from 'node:fs/promises';
 

@@ -1,8 +1,9 @@
 /**
- * The tier set of a mounted volume: which directories are there, what lies where in them, how full they are.
+ * The tier set of a mounted volume: which directories are there, what lies where in them, how full
+ * they are.
  *
- * A tier is written to only while its marker says that it is this tier of this volume; `refresh` looks again,
- * before each job and every few seconds.
+ * A tier is written to only while its marker says that it is this tier of this volume; `refresh`
+ * looks again, before each job and every few seconds.
  */
 import type { Logger } from 'pino';
 import { usageError } from '../config/errors.js';
@@ -17,7 +18,9 @@ import { makeTierDirectories } from './volume.js';
 /** Below this much free space a tier takes no new data: bytes, or a share of a small tier. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
 const RESERVE_SHARE = 0.01;
-/** How long a tier counts as full after a write failed with ENOSPC though it seemed to have room. */
+/**
+ * How long a tier counts as full after a write failed with ENOSPC though it seemed to have room.
+ */
 const FULL_HOLD_MS = 10_000;
 
 export interface OpenTierSet {
@@ -39,7 +42,9 @@ interface OpenTier extends TierConfig, Tier {
   fullUntil: number;
 }
 
-/** @throws CoralError (volume or tier unusable) with one line that names the tier and the way out. */
+/**
+ * @throws CoralError (volume or tier unusable) with one line that names the tier and the way out.
+ */
 export async function openTierSet(options: OpenTierSet): Promise<TierSet> {
   const { volume, log } = options;
   const tiers = configured(options).map((config) => openTier(config, options.store));

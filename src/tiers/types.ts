@@ -53,17 +53,23 @@ export interface TierSet {
   /** `<tier>/.coral-reef/files/<2 hex>/<ino as hex>`; the parent directory exists after `open`. */
   backingPath(tier: Tier, ino: number): string;
   /**
-   * `<tier>/.coral-reef/incoming/<ino as hex>`: where a copy is built before it is verified and renamed
-   * into place; with `.released` appended, where a replaced backing file goes before it is unlinked.
+   * `<tier>/.coral-reef/incoming/<ino as hex>`: where a copy is built before it is verified and
+   * renamed into place; with `.released` appended, where a replaced backing file goes before it is
+   * unlinked.
    */
   incomingPath(tier: Tier, ino: number): string;
   packPath(tier: Tier, packId: number): string;
   usage(tier: Tier): TierUsage;
-  /** Adds to the plain bytes accounted to a tier (may be negative); part of the current transaction. */
+  /**
+   * Adds to the plain bytes accounted to a tier (may be negative); part of the current transaction.
+   */
   accountPlain(tier: Tier, bytes: number): void;
   accountPacked(tier: Tier, bytes: number): void;
   /** A write failed with ENOSPC: no new data goes there for some seconds, whatever statfs says. */
   noteFull(tier: Tier): void;
-  /** Re-reads marker and free space; changes `state`. Called before a job writes and every few seconds. */
+  /**
+   * Re-reads marker and free space; changes `state`. Called before a job writes and every few
+   * seconds.
+   */
   refresh(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * Volume files: `<volume>/volume.json` says which tiers a volume has. Made once by `init`, read by each mount.
- * Format: README.md here.
+ * Volume files: `<volume>/volume.json` says which tiers a volume has. Made once by `init`, read by
+ * each mount. Format: README.md here.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';

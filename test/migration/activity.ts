@@ -1,4 +1,7 @@
-/** Open files as the filesystem would report them, for tests of migration: small, but it keeps the promises. */
+/**
+ * Open files as the filesystem would report them, for tests of migration: small, but it keeps the
+ * promises.
+ */
 import { native, Stat } from '../../src/native.js';
 import type { FileActivity } from '../../src/migration/types.js';
 import type { Namespace } from '../../src/namespace/types.js';

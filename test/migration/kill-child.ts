@@ -1,7 +1,7 @@
 /**
- * A process that makes, moves, rewrites and deletes files at random until it is killed. Says on standard
- * output, one line each, what a reader may rely on: `have NAME SEED SIZE` once that content is durable,
- * `may NAME` before it changes or deletes it.
+ * A process that makes, moves, rewrites and deletes files at random until it is killed. Says on
+ * standard output, one line each, what a reader may rely on: `have NAME SEED SIZE` once that
+ * content is durable, `may NAME` before it changes or deletes it.
  */
 import { writeSync } from 'node:fs';
 import type { Inode } from '../../src/namespace/types.js';

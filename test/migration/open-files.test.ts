@@ -4,6 +4,8 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import { test } from 'node:test';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import type { Job, JobState } from '../../src/migration/types.js';
+import { native } from '../../src/native.js';
+import { BACKTRACE_XATTR, decodeBacktrace } from '../../src/tiers/backtrace.js';
 import { randomBytesOf, world } from './world.js';
 
 const MiB = 1024 * 1024;
@@ -197,6 +199,20 @@ test('paused, nothing starts and what runs stands still; resumed, it goes on', a
   assert.equal(w.migration.status().completed, 1);
 });
 
+test('a file renamed while it is copied says its new name on the new tier', async (t) => {
+  const w = await world(t);
+  const inode = await w.add('f', randomBytesOf('a', MiB));
+  const reader = w.activity.open(inode.ino, 'read');
+  const job = w.move('demote', inode, 'hdd', false);
+  await reaches(job, 'waiting-for-close');
+  inode.name = 'renamed';
+  w.namespace.update(inode);
+  reader.close();
+  await w.migration.finished(job);
+  const path = w.tiers.backingPath(w.tiers.byName('hdd')!, inode.ino);
+  assert.equal(decodeBacktrace(native.getXattr(path, BACKTRACE_XATTR)!)?.name, 'renamed');
+});
+
 test('closing in the middle of moves leaves every file whole and nothing half-made', async (t) => {
   const w = await world(t, { settings: { migrateRate: 4 * MiB } });
   const files = [];
@@ -223,7 +239,7 @@ test('an old copy that comes to lie where the new one is being made is not unlin
   const w = await world(t);
   const inode = await w.add('f', randomBytesOf('a', MiB));
   await w.done('demote', inode, 'hdd');
-  // O_TRUNC on a packed file: the filesystem makes a new backing file in the turn in which it says so.
+  // O_TRUNC on a packed file: the backing file is made in the turn in which the inode says so.
   const job = w.move('promote', inode, 'nvme');
   while (job.state === 'queued') await turn();
   const nvme = w.tiers.byName('nvme')!;

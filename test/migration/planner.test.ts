@@ -8,7 +8,10 @@ import { randomBytesOf, world, type World } from './world.js';
 
 const MiB = 1024 * 1024;
 
-/** Waits for what nobody asked for; a test that waits in vain runs into the time limit of the runner. */
+/**
+ * Waits for what nobody asked for; a test that waits in vain runs into the time limit of the
+ * runner.
+ */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(5);
 }

@@ -1,6 +1,6 @@
 /**
- * A volume in a temporary directory with everything that migration works with, all of it real; and a little
- * filesystem on top that makes, writes, reads and deletes files.
+ * A volume in a temporary directory with everything that migration works with, all of it real; and
+ * a little filesystem on top that makes, writes, reads and deletes files.
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -41,7 +41,9 @@ export interface World {
   migration: RunningMigration;
   /** A file in the root directory, plain, settled and durable. */
   add(name: string, data: Buffer, tier?: string): Promise<Inode>;
-  /** Opens for writing as the filesystem would: hydrates, forgets the recipe, replaces all bytes. */
+  /**
+   * Opens for writing as the filesystem would: hydrates, forgets the recipe, replaces all bytes.
+   */
   overwrite(inode: Inode, data: Buffer): Promise<void>;
   /** Deletes it as an unlink of a closed file does. */
   remove(inode: Inode): Promise<void>;
