@@ -96,7 +96,6 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
     content,
     tiers,
     settings,
-    volumeId: volume.id,
     log,
   });
   teardown.add('settle open files', () => filesystem.close());

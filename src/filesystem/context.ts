@@ -16,8 +16,6 @@ export interface FilesystemDependencies {
   content: ContentStore;
   tiers: TierSet;
   settings: Settings;
-  /** 32 hex digits. */
-  volumeId: string;
   log: Log;
 }
 

@@ -57,7 +57,7 @@ async function flushBacking(
   dataOnly: boolean,
 ): Promise<void> {
   const { fresh } = file;
-  if (fresh) writeBacktrace(file.fd, inode);
+  if (fresh) writeBacktrace(ctx, file.fd, inode);
   await native.fsync(file.fd, dataOnly && !fresh);
   file.fresh = false;
   const current = ctx.namespace.get(inode.ino);

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import type { FileClass } from '../config/file-class.js';
 import { classifyByPath } from '../policy/classify.js';
-import { touched } from '../policy/heat.js';
+import { decayed, touched } from '../policy/heat.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
 import type { Placement } from '../policy/types.js';
 import type { Inode } from '../namespace/types.js';
@@ -78,6 +78,14 @@ export class Placing {
   opened(inode: Inode): void {
     const time = Date.now();
     inode.heat = touched(inode.heat, time - inode.heatAt, this.ctx.settings.halfLifeMs);
+    inode.heatAt = time;
+    this.ctx.namespace.update(inode);
+  }
+
+  /** The last handle closed: idle time counts from now, however long it was open. */
+  closed(inode: Inode): void {
+    const time = Date.now();
+    inode.heat = decayed(inode.heat, time - inode.heatAt, this.ctx.settings.halfLifeMs);
     inode.heatAt = time;
     this.ctx.namespace.update(inode);
   }

@@ -98,7 +98,7 @@ export class Settling {
       const changes = ctx.files.changeCount(ino);
       const file: Prepared = { ino, fd, tier: tier.id, changes, head: Buffer.alloc(0) };
       prepared.push(file);
-      writeBacktrace(fd, inode);
+      writeBacktrace(ctx, fd, inode);
       file.head = await native.read(fd, 0, HEAD_BYTES);
     } catch (error) {
       ctx.log.warn({ err: error, ino }, 'a file could not be settled; it is tried again');

@@ -47,7 +47,7 @@ export async function buildIncoming(
   fill: (fd: number) => Promise<{ bytes: number; digest: Buffer }>,
 ): Promise<Incoming> {
   const path = ctx.deps.tiers.incomingPath(tier, move.ino);
-  const backtrace = encodeBacktrace(inode);
+  const backtrace = encodeBacktrace(ctx.deps.namespace, ctx.deps.tiers.volumeId, inode);
   const blocks = await withFile(path, O_RDWR | O_CREAT | O_TRUNC, async (fd) => {
     const written = await fill(fd);
     await verifyWritten(move, fd, written);
@@ -112,7 +112,7 @@ export function placeIncoming(
   { backtrace }: Incoming,
 ): void {
   const path = deps.tiers.incomingPath(tier, inode.ino);
-  const current = encodeBacktrace(inode);
+  const current = encodeBacktrace(deps.namespace, deps.tiers.volumeId, inode);
   if (!current.equals(backtrace)) renewBacktrace(path, current);
   renameSync(path, deps.tiers.backingPath(tier, inode.ino));
 }

@@ -139,6 +139,7 @@ function createTierSet(
   }
 
   return {
+    volumeId: volume.id,
     tiers,
     byId: (id) => byId.get(id),
     byName: (name) => byName.get(name),

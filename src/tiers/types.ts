@@ -46,6 +46,8 @@ export interface Tier extends TierConfig {
 }
 
 export interface TierSet {
+  /** 32 hex digits. */
+  readonly volumeId: string;
   /** Fastest first. */
   readonly tiers: readonly Tier[];
   byId(id: number): Tier | undefined;

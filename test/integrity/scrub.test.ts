@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
-import { decodeBacktrace, encodeBacktrace } from '../../src/integrity/backtrace.js';
+import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
 import { checkVolume as checkLines } from '../../src/integrity/check.js';
 import { copyNamespace, namespaceCopyPath } from '../../src/integrity/namespace-copy.js';
 import { scrubPacks } from '../../src/integrity/scrub.js';
@@ -40,7 +40,7 @@ test('scrub finds damage, names the files that have it, and new data heals them'
   assert.equal(report.damaged.length, 1);
   assert.deepEqual(report.affected.sort(), [one.ino, two.ino]);
   assert.match(report.problems[0].subject, /\(\/one\)/);
-  assert.ok((await fsck(volume)).every(({ what }) => what === 'damaged-chunk'));
+  assert.ok((await fsck(volume)).every(({ what }) => what === 'damaged-file'));
   await addPackedFile(volume, 'again', bytes);
   await assertClean(volume, true);
   await assertReads(volume.bench, two.ino, Buffer.concat([bytes, randomBytes(2, MIB)]));

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
 import { mediumOfDevice } from '../../src/tiers/medium.js';
 import { isCoralReef, mountOf, parseMountInfo } from '../../src/tiers/mounts.js';
-import type { Inode } from '../../src/namespace/types.js';
 import { temporaryDirectory } from './volume-dirs.js';
 
 const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -64,13 +62,4 @@ test('a disk is taken for what the kernel says it is', async (t) => {
     '7:0': 'ssd',
     '0:99': 'ssd',
   });
-});
-
-test('a backtrace gives any name back, and foreign bytes are none', () => {
-  const name = Buffer.from([0x66, 0xff, 0x00, 0xe9]).toString('latin1');
-  const fields = { ino: 7, parent: 1, name, mode: 0o100644, uid: 1000, gid: 100 };
-  assert.deepEqual(decodeBacktrace(encodeBacktrace(fields as Inode)), fields);
-  for (const bytes of ['', '{}', 'null', '{"v":2}', '\xff']) {
-    assert.equal(decodeBacktrace(Buffer.from(bytes)), undefined);
-  }
 });
