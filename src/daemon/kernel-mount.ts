@@ -28,6 +28,8 @@ function mountProblem(mountpoint: string, error: unknown): string {
   if (!existsSync('/dev/fuse')) {
     return `${failed}: /dev/fuse is missing. Load the module: modprobe fuse (in a container: --device /dev/fuse)`;
   }
+  const message = error instanceof Error ? error.message : '';
+  if (message.startsWith('fusermount3:')) return `${failed}: ${message}. See: coral-reef doctor`;
   const code = errnoName(error);
   if (code === 'EPERM' || code === 'EACCES') {
     return `${failed}: ${reasonOf(error)}. Mount as root, or install fuse3 for fusermount3`;
