@@ -92,11 +92,6 @@ export function nothingChecked(): Checked {
   return { inodes: 0, entries: 0, recipes: 0, chunks: 0, packs: 0, backingFiles: 0 };
 }
 
-/** One line for a person. */
-export function problemLine({ subject, detail, repair }: Problem): string {
-  return `${subject}: ${detail}; ${repair}`;
-}
-
 /** `inode 12 (/a/b)`. */
 export function nameInode(namespace: Namespace, ino: number): string {
   const path = namespace.pathOf(ino);

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
-import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
-import { checkVolume as checkLines } from '../../src/integrity/check.js';
+import { checkVolume } from '../../src/integrity/fsck.js';
 import { copyNamespace, namespaceCopyPath } from '../../src/integrity/namespace-copy.js';
 import { scrubPacks } from '../../src/integrity/scrub.js';
 import { openNamespace } from '../../src/namespace/namespace.js';
 import { ROOT_INO } from '../../src/namespace/types.js';
 import { openStore } from '../../src/store/store.js';
+import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
 import { assertReads, createBench, randomBytes, removeBench } from '../content/fixture.js';
 import {
   addDirectory,
@@ -46,12 +46,18 @@ test('scrub finds damage, names the files that have it, and new data heals them'
   await assertReads(volume.bench, two.ino, Buffer.concat([bytes, randomBytes(2, MIB)]));
 });
 
-test('a check in words has one line for each problem', async () => {
+test('a check says how far it is and has one line for each problem', async () => {
   volume.namespace.insert(ROOT_INO, 'dangling', 999, 8);
   const steps: number[] = [];
-  const { problems } = await checkLines(volume.deps, ({ done }) => void steps.push(done));
+  const progress = ({ done }: { done: number }): void => void steps.push(done);
+  const { problems } = await checkVolume(volume.deps, { deep: false, progress });
   assert.deepEqual(problems, [
-    "entry 'dangling' of inode 1 (/): inode 999 does not exist; remove the entry",
+    {
+      what: 'bad-entry',
+      subject: "entry 'dangling' of inode 1 (/)",
+      detail: 'inode 999 does not exist',
+      repair: 'remove the entry',
+    },
   ]);
   assert.ok(steps.length > 3);
 });
