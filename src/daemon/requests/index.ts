@@ -8,6 +8,7 @@ import type { CheckDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
+import { gc } from './gc.js';
 import { move } from './move.js';
 import { pin, unpin } from './pin.js';
 import { status } from './status.js';
@@ -24,10 +25,7 @@ export function createHandlers(parts: Parts): Handlers {
     unpin: (args) => unpin(parts, args),
     migration: (args) => migration(parts, args),
     policy: () => policy(parts),
-    gc: () => {
-      mustBeWritable(parts);
-      return parts.content.reclaim();
-    },
+    gc: () => gc(parts),
     scrub: (_args, progress) => scrub(parts, progress),
     fsck: (args, progress) => checkVolume(parts, { deep: args['deep'] === true, progress }),
   };
