@@ -59,10 +59,13 @@ function applies(measure: Measure, subject: Subject): boolean {
   return subject.name === 'packed' || subject.name === 'passthrough=off';
 }
 
-async function sample(rows: Map<Measure, Row>, bench: Bench): Promise<void> {
+/** One sample of everything. Who goes first changes with each repeat. */
+async function sample(rows: Map<Measure, Row>, bench: Bench, repeat: number): Promise<void> {
   for (const [measure, row] of rows) {
-    for (const subject of bench.subjects.filter((candidate) => applies(measure, candidate))) {
-      await prepareCache(measure.cache, subject.path);
+    const subjects = bench.subjects.filter((candidate) => applies(measure, candidate));
+    const first = repeat % subjects.length;
+    for (const subject of [...subjects.slice(first), ...subjects.slice(0, first)]) {
+      await prepareCache(measure, subject.path);
       (row.samples[subject.name] ??= []).push(await measure.run(subject.path));
       progress('.');
     }
@@ -91,7 +94,9 @@ async function measureAll(options: Options): Promise<Row[]> {
     rows.set(measure, { measure: name, cache, unit, samples: {} });
   }
   try {
-    for (let repeat = 0; repeat < options.repeats; repeat++) await sample(rows, bench);
+    for (let repeat = 0; repeat < options.repeats; repeat++) {
+      await sample(rows, bench, repeat);
+    }
     await bench.check();
   } finally {
     await bench.close();

@@ -128,10 +128,12 @@ const READ_ONCE = 'cat "$1" >/dev/null';
 const FORGET =
   'import os,sys; fd=os.open(sys.argv[1], os.O_RDONLY); os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)';
 
-/** Brings the caches of one file into the state. Needs root. */
-export async function prepareCache(state: CacheState, path: string): Promise<void> {
+/** Writes out what is dirty and brings the caches of one file into the measure's state. Needs root. */
+export async function prepareCache(measure: Measure, path: string): Promise<void> {
+  const state = measure.cache;
+  await shell('sync');
+  if (measure.writes) return;
   if (state === 'cold') {
-    await shell('sync');
     await writeFile('/proc/sys/vm/drop_caches', '3');
     return;
   }
