@@ -5,7 +5,7 @@
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { CoralError, errnoName, ExitCode, reasonOf } from '../config/errors.js';
-import { isCoralReef, isInside, mountOf, readMounts } from './mounts.js';
+import { bytesOf, isCoralReef, isInside, mountOf, readMounts } from '../config/mountinfo.js';
 
 export interface NamedDirectory {
   name: string;
@@ -45,7 +45,7 @@ function absenceReason(error: unknown): string {
 }
 
 async function mountProblem(tier: NamedDirectory, path: string): Promise<DirectoryProblem | null> {
-  const mount = mountOf(path, await readMounts());
+  const mount = mountOf(readMounts(), bytesOf(path));
   if (!mount || !isCoralReef(mount)) return null;
   return {
     absent: false,

@@ -3,34 +3,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mediumOfDevice } from '../../src/tiers/medium.js';
-import { isCoralReef, mountOf, parseMountInfo } from '../../src/tiers/mounts.js';
 import { temporaryDirectory } from './volume-dirs.js';
-
-const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:50 / /coral-reef rw,nosuid - fuse.coral-reef /var/lib/coral-reef rw,user_id=0
-31 22 259:3 /sub /mnt/with\\040space ro,noatime master:1 - xfs /dev/nvme0n1p3 rw
-32 30 8:17 / /coral-reef/inside rw - ext4 /dev/sdb1 rw
-`;
-
-test('a tier on a Coral Reef mount is told from one on a disk mounted below it', () => {
-  const mounts = parseMountInfo(MOUNTINFO);
-  const on = (path: string): boolean => isCoralReef(mountOf(path, mounts));
-  assert.equal(on('/coral-reef'), true);
-  assert.equal(on('/coral-reef/a/b'), true);
-  assert.equal(on('/coral-reef-2'), false);
-  assert.equal(on('/coral-reef/inside/x'), false);
-  assert.equal(on('/home'), false);
-});
-
-test('mount points with blanks and read-only mounts are read right', () => {
-  const entry = mountOf('/mnt/with space/x', parseMountInfo(MOUNTINFO));
-  assert.deepEqual(entry, {
-    mountpoint: '/mnt/with space',
-    fstype: 'xfs',
-    device: '259:3',
-    readOnly: true,
-  });
-});
 
 test('a disk is taken for what the kernel says it is', async (t) => {
   const sys = await temporaryDirectory(t);
