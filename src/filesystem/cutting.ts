@@ -9,7 +9,7 @@ const stat = new Float64Array(Stat.length);
 
 /** Empties the open backing file. The packed form, if any, goes with it. */
 export async function cutPlain(ctx: Context, file: OpenFile): Promise<void> {
-  beforeWriting(ctx, inodeOf(ctx, file.ino));
+  await beforeWriting(ctx, file.ino);
   ctx.files.noteChange(file.ino);
   await native.truncate(file.fd, 0);
   const inode = inodeOf(ctx, file.ino);

@@ -31,7 +31,7 @@ export async function withWritableData(
   try {
     await inTurn(file, async () => {
       await makePlain(ctx, file, cut);
-      beforeWriting(ctx, inodeOf(ctx, ino));
+      await beforeWriting(ctx, ino);
       if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
       await work(file.fd);
     });

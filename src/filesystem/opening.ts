@@ -32,7 +32,7 @@ export function open(
   try {
     ctx.placing.opened(inode);
     if ((openFlags & OPEN_KILL_SUIDGID) !== 0) killSetId(ctx, inode);
-    if (file.queue === null && (flags & O_TRUNC) === 0 && isReady(ctx, file, inode)) {
+    if (file.queue === null && isReady(ctx, file, inode, flags)) {
       return openPlain(ctx, file, inode, flags);
     }
   } catch (error) {
@@ -42,9 +42,10 @@ export function open(
   return openLater(ctx, file, flags);
 }
 
-/** Plain data that can be opened without waiting. */
-function isReady(ctx: Context, file: OpenFile, inode: Inode): boolean {
-  return inode.plainTier !== 0 && file.serving !== 'packed' && opensAtOnce(ctx, file, inode);
+/** Plain data that can be opened without waiting for a disk or for a commit. */
+function isReady(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
+  if (inode.plainTier === 0 || file.serving === 'packed' || (flags & O_TRUNC) !== 0) return false;
+  return (inode.unsettled || !mayWrite(flags)) && opensAtOnce(ctx, file, inode);
 }
 
 async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
@@ -63,6 +64,7 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
     return openPacked(ctx, file, flags);
   }
   await makePlain(ctx, file, (flags & O_TRUNC) !== 0);
+  if (mayWrite(flags)) await beforeWriting(ctx, file.ino);
   return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
 }
 
@@ -73,9 +75,11 @@ export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Pro
   const inode = inodeOf(ctx, file.ino);
   if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
   const current = inodeOf(ctx, file.ino);
-  if (current.plainTier === 0) createEmpty(ctx, file, current);
+  const empty = current.plainTier === 0;
+  if (empty) createEmpty(ctx, file, current);
   else await openBackingLater(ctx, file, current);
   if (cut) await cutPlain(ctx, file);
+  else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
 }
 
 /** A file that has no data yet, or whose packed data is being thrown away. */
@@ -86,25 +90,26 @@ function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
   openBackingAtOnce(ctx, file, inode);
-  if (mayWrite(flags)) beforeWriting(ctx, inode);
   return servePlain(ctx, file, flags);
 }
 
 /**
- * The kernel may change the backing file from now on: the record says so, and a packed form of the same
- * content is given up.
+ * The backing file may change as soon as this resolves: the record says durably that it does, and a packed
+ * form of the same content is given up. Otherwise a daemon that is killed would leave a record of the old
+ * size over new bytes. A file that was just created needs no wait: its first record says so.
  */
-export function beforeWriting(ctx: Context, inode: Inode): void {
+export async function beforeWriting(ctx: Context, ino: number): Promise<void> {
+  const inode = inodeOf(ctx, ino);
+  if (inode.unsettled && inode.packedTier === 0) return;
   if (inode.packedTier !== 0) {
-    ctx.content.releaseRecipe(inode.ino);
+    ctx.content.releaseRecipe(ino);
     inode.packedTier = 0;
     inode.packedBytes = 0;
     inode.digest = '';
-  } else if (inode.unsettled) {
-    return;
   }
   inode.unsettled = true;
   ctx.namespace.update(inode);
+  await ctx.namespace.commit();
 }
 
 async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
