@@ -33,6 +33,8 @@ export interface Filesystem {
   /** Releases what an earlier daemon left behind; `clean` where it ended in order. Before serving. */
   recover(clean: boolean): Promise<void>;
   attach(session: FuseSession): void;
+  /** Gives back the bytes of deleted files that nothing holds any more. */
+  releaseDeleted(): Promise<void>;
   /** The handshake told whether the kernel has passthrough. */
   setPassthrough(passthrough: boolean): void;
   readonly passthrough: boolean;
@@ -57,6 +59,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
       ctx.session = session;
       ctx.files.attach(session);
     },
+    releaseDeleted: () => ctx.orphans.flush(),
     setPassthrough: (passthrough) => (ctx.passthrough = passthrough),
     get passthrough() {
       return ctx.passthrough;

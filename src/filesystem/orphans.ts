@@ -51,16 +51,20 @@ export class Orphans {
     if (!this.held.delete(ino)) return;
     this.ready.push(ino);
     if (this.timer !== null) return;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      this.running = this.drain().catch((error: unknown) =>
-        this.ctx.log.error(
-          { err: error },
-          'releasing deleted files failed; the next start does it',
-        ),
-      );
-    }, GATHER_MS);
+    this.timer = setTimeout(() => void this.flush(), GATHER_MS);
     this.timer.unref();
+  }
+
+  /** Releases at once what nothing holds any more. Never rejects. */
+  flush(): Promise<void> {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    this.running = this.running
+      .then(() => this.drain())
+      .catch((error: unknown) =>
+        this.ctx.log.error({ err: error }, 'deleted files keep their bytes until the next start'),
+      );
+    return this.running;
   }
 
   private async drain(): Promise<void> {
@@ -107,10 +111,8 @@ export class Orphans {
 
   /** After the mount ended nothing holds any orphan. */
   async close(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.running;
     this.ready.push(...this.held);
     this.held.clear();
-    await this.drain();
+    await this.flush();
   }
 }

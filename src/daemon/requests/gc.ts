@@ -6,6 +6,7 @@ import { mustBeWritable } from './find.js';
 /** Each round is bounded, so that others get their turn; rounds go on until one changes nothing. */
 export async function gc(parts: Parts): Promise<ReclaimReport> {
   mustBeWritable(parts);
+  await parts.filesystem.releaseDeleted();
   const total = await parts.content.reclaim();
   for (let round = total; didSomething(round);) {
     round = await parts.content.reclaim();
