@@ -86,6 +86,9 @@ export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Pro
 function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
   const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
   createBacking(ctx, file, inode, tiers);
+  // Opening changes no time: whoever looks at the backing file must find those of the record.
+  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+  native.setTimes(file.fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
 }
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
