@@ -104,14 +104,14 @@ export class Orphans {
   /** At start nothing holds any orphan. @returns how many there were. */
   async recover(): Promise<number> {
     const left = this.ctx.namespace.orphans();
-    this.ready.push(...left);
+    this.ready = this.ready.concat(left);
     await this.drain();
     return left.length;
   }
 
   /** After the mount ended nothing holds any orphan. */
   async close(): Promise<void> {
-    this.ready.push(...this.held);
+    this.ready = this.ready.concat([...this.held]);
     this.held.clear();
     await this.flush();
   }
