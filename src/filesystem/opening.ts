@@ -80,6 +80,8 @@ export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Pro
   else await openBackingLater(ctx, file, current);
   if (cut) await cutPlain(ctx, file);
   else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
+  // Where a writer has it open, its close schedules this.
+  if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
 }
 
 /** A file that has no data yet, or whose packed data is being thrown away. */
