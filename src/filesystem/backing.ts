@@ -64,6 +64,13 @@ function createExclusively(path: string): number {
   }
 }
 
+/** Takes back what `createBacking` made, where its inode does not come to be. */
+export function removeBacking(ctx: Context, file: OpenFile): void {
+  const tier = ctx.tiers.byId(file.tier);
+  ctx.files.closeBacking(file);
+  if (tier !== undefined) unlinkSync(ctx.tiers.backingPath(tier, file.ino));
+}
+
 /** True where opening the backing file may not wait for a slow medium. */
 export function opensAtOnce(ctx: Context, file: OpenFile, inode: Inode): boolean {
   if (file.fd >= 0 && file.tier === inode.plainTier) return true;

@@ -7,38 +7,13 @@ import { inodeOf, recordBacking, refreshFromBacking } from './attributes.js';
 import { servePlain } from './backing.js';
 import { writeBacktrace } from './backtraces.js';
 import type { Context } from './context.js';
-import { O_RDONLY, O_RDWR } from './modes.js';
+import { O_RDWR } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
-import { beforeWriting, makePlain } from './opening.js';
-import { releaseHandle } from './releasing.js';
+import { makePlain, withWritableData } from './writable.js';
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const stat = new Float64Array(Stat.length);
-
-/**
- * Gives `work` the backing file of an inode, open for writing; a packed file is hydrated before (or
- * dropped, with `cut`: nothing of it is needed).
- */
-export async function withWritableData(
-  ctx: Context,
-  ino: number,
-  flags: number,
-  cut: boolean,
-  work: (fd: number) => Promise<void>,
-): Promise<void> {
-  const file = ctx.files.acquire(ino, flags);
-  try {
-    await inTurn(file, async () => {
-      await makePlain(ctx, file, cut);
-      await beforeWriting(ctx, ino);
-      if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
-      await work(file.fd);
-    });
-  } finally {
-    releaseHandle(ctx, ino, flags);
-  }
-}
 
 /** Data first, then the record, then the commit that makes both findable (invariants 1 and 3). */
 export async function fsync(ctx: Context, ino: number, dataOnly: boolean): Promise<void> {

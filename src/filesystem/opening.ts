@@ -8,16 +8,16 @@ import { attributesOf, inodeOf, touchChanged } from './attributes.js';
 import {
   createBacking,
   openBackingAtOnce,
-  openBackingLater,
   opensAtOnce,
+  removeBacking,
   servePlain,
 } from './backing.js';
-import { cutPlain } from './cutting.js';
 import type { Context } from './context.js';
 import { addFirstName, freeName, newInode } from './entries.js';
 import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG, withoutSetId } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
+import { beforeWriting, isPackedOnly, makePlain } from './writable.js';
 
 export function open(
   ctx: Context,
@@ -45,7 +45,8 @@ export function open(
 /** Plain data that can be opened without waiting for a disk or for a commit. */
 function isReady(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
   if (inode.plainTier === 0 || file.serving === 'packed' || (flags & O_TRUNC) !== 0) return false;
-  return (inode.unsettled || !mayWrite(flags)) && opensAtOnce(ctx, file, inode);
+  if (mayWrite(flags) && (!inode.unsettled || ctx.namespace.failed !== null)) return false;
+  return opensAtOnce(ctx, file, inode);
 }
 
 async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
@@ -68,53 +69,9 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
   return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
 }
 
-const isPackedOnly = (inode: Inode): boolean => inode.plainTier === 0 && inode.packedTier !== 0;
-
-/** Brings the data into a backing file that is open; `cut` means that nothing of it is needed. */
-export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
-  const inode = inodeOf(ctx, file.ino);
-  if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
-  const current = inodeOf(ctx, file.ino);
-  const empty = current.plainTier === 0;
-  if (empty) createEmpty(ctx, file, current);
-  else await openBackingLater(ctx, file, current);
-  if (cut) await cutPlain(ctx, file);
-  else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
-  // Where a writer has it open, its close schedules this.
-  if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
-}
-
-/** A file that has no data yet, or whose packed data is being thrown away. */
-function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
-  const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
-  createBacking(ctx, file, inode, tiers);
-  // Opening changes no time: whoever looks at the backing file must find those of the record.
-  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
-  native.setTimes(file.fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
-}
-
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
   openBackingAtOnce(ctx, file, inode);
   return servePlain(ctx, file, flags);
-}
-
-/**
- * The backing file may change as soon as this resolves: the record says durably that it does, and a packed
- * form of the same content is given up. Otherwise a daemon that is killed would leave a record of the old
- * size over new bytes. A file that was just created needs no wait: its first record says so.
- */
-export async function beforeWriting(ctx: Context, ino: number): Promise<void> {
-  const inode = inodeOf(ctx, ino);
-  if (inode.unsettled && inode.packedTier === 0) return;
-  if (inode.packedTier !== 0) {
-    ctx.content.releaseRecipe(ino);
-    inode.packedTier = 0;
-    inode.packedBytes = 0;
-    inode.digest = '';
-  }
-  inode.unsettled = true;
-  ctx.namespace.update(inode);
-  await ctx.namespace.commit();
 }
 
 async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
@@ -198,7 +155,7 @@ function openNew(
     ctx.placing.opened(inode);
     return servePlain(ctx, file, flags);
   } catch (error) {
-    ctx.files.closeBacking(file);
+    removeBacking(ctx, file);
     ctx.files.release(inode.ino, flags);
     ctx.files.becomeIdle(file);
     ctx.namespace.destroy(inode);

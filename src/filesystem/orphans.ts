@@ -72,7 +72,17 @@ export class Orphans {
     if (batch.length === 0) return;
     await this.ctx.namespace.commit();
     for (let i = 0; i < batch.length; i += PARALLEL) {
-      await Promise.all(batch.slice(i, i + PARALLEL).map((ino) => this.releaseOne(ino)));
+      await Promise.all(batch.slice(i, i + PARALLEL).map((ino) => this.tryRelease(ino)));
+    }
+  }
+
+  /** One that fails must not keep the others from their turn. */
+  private async tryRelease(ino: number): Promise<void> {
+    try {
+      await this.releaseOne(ino);
+    } catch (error) {
+      const text = 'a deleted file keeps its bytes until the next start';
+      this.ctx.log.error({ err: error, ino }, text);
     }
   }
 

@@ -14,7 +14,7 @@ import {
   type Time,
 } from './attributes.js';
 import type { Context } from './context.js';
-import { withWritableData } from './file-io.js';
+import { withWritableData } from './writable.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, withoutSetId } from './modes.js';
 
 const stat = new Float64Array(Stat.length);

@@ -63,6 +63,9 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
         return counters.inodes;
       },
     },
+    get failed() {
+      return store.failed;
+    },
     unrecorded: counters.unrecorded,
     commit: () => store.commit(),
   };

@@ -111,6 +111,8 @@ export interface Namespace {
   /** Every inode with a number above `after`, ascending, for sweeps in slices. */
   inodes(after: number): Iterable<Inode>;
   readonly counts: { inodes: number };
+  /** Why nothing becomes durable at the moment, or null. */
+  readonly failed: Error | null;
   /**
    * Inode numbers from `from` up to but not including `to` that an earlier opening may have given out
    * without making a record durable.

@@ -1,0 +1,97 @@
+/**
+ * Before data changes: it is brought into an open backing file, and the record says durably that it is
+ * being written.
+ */
+import { native, Stat } from '../native.js';
+import type { Inode } from '../namespace/types.js';
+import { inodeOf, now, recordBacking } from './attributes.js';
+import { createBacking, openBackingLater, servePlain } from './backing.js';
+import type { Context } from './context.js';
+import { O_RDONLY } from './modes.js';
+import { inTurn, type OpenFile } from './open-files.js';
+import { releaseHandle } from './releasing.js';
+
+const stat = new Float64Array(Stat.length);
+
+export const isPackedOnly = (inode: Inode): boolean =>
+  inode.plainTier === 0 && inode.packedTier !== 0;
+
+/** Brings the data into a backing file that is open; `cut` means that nothing of it is needed. */
+export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
+  const inode = inodeOf(ctx, file.ino);
+  if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
+  const current = inodeOf(ctx, file.ino);
+  const empty = current.plainTier === 0;
+  if (empty) createEmpty(ctx, file, current);
+  else await openBackingLater(ctx, file, current);
+  if (cut) await cutPlain(ctx, file);
+  else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
+  // Where a writer has it open, its close schedules this.
+  if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
+}
+
+/** A file that has no data yet, or whose packed data is being thrown away. */
+function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
+  const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
+  createBacking(ctx, file, inode, tiers);
+  // Opening changes no time: whoever looks at the backing file must find those of the record.
+  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+  native.setTimes(file.fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
+}
+
+/** Empties the open backing file. The packed form, if any, goes with it. */
+async function cutPlain(ctx: Context, file: OpenFile): Promise<void> {
+  await beforeWriting(ctx, file.ino);
+  ctx.files.noteChange(file.ino);
+  await native.truncate(file.fd, 0);
+  const inode = inodeOf(ctx, file.ino);
+  const { sec, nsec } = now();
+  native.setTimes(file.fd, sec, nsec, sec, nsec);
+  native.statFd(file.fd, stat);
+  recordBacking(ctx, inode, stat);
+}
+
+/**
+ * The backing file may change as soon as this resolves: the record says durably that it does, and a packed
+ * form of the same content is given up. Otherwise a daemon that is killed would leave a record of the old
+ * size over new bytes. A file that was just created needs no wait: its first record says so.
+ * @throws the store's error while nothing can be made durable: then no write may start
+ */
+export async function beforeWriting(ctx: Context, ino: number): Promise<void> {
+  if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
+  const inode = inodeOf(ctx, ino);
+  if (inode.unsettled && inode.packedTier === 0) return;
+  if (inode.packedTier !== 0) {
+    ctx.content.releaseRecipe(ino);
+    inode.packedTier = 0;
+    inode.packedBytes = 0;
+    inode.digest = '';
+  }
+  inode.unsettled = true;
+  ctx.namespace.update(inode);
+  await ctx.namespace.commit();
+}
+
+/**
+ * Gives `work` the backing file of an inode, open for writing; a packed file is hydrated before (or
+ * dropped, with `cut`: nothing of it is needed).
+ */
+export async function withWritableData(
+  ctx: Context,
+  ino: number,
+  flags: number,
+  cut: boolean,
+  work: (fd: number) => Promise<void>,
+): Promise<void> {
+  const file = ctx.files.acquire(ino, flags);
+  try {
+    await inTurn(file, async () => {
+      await makePlain(ctx, file, cut);
+      await beforeWriting(ctx, ino);
+      if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
+      await work(file.fd);
+    });
+  } finally {
+    releaseHandle(ctx, ino, flags);
+  }
+}
