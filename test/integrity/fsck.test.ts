@@ -93,6 +93,17 @@ test('a backing file that is gone, cut short or left over is found', async () =>
   assert.deepEqual(kinds(problems), ['no-backing-file', 'size', 'left-over']);
 });
 
+test('a deleted file whose bytes were given back just before a crash is no lost file', async () => {
+  const { namespace, bench } = volume;
+  const inode = addPlainFile(volume, 'deleted', randomBytes(8, 5000));
+  namespace.remove(ROOT_INO, 'deleted');
+  Object.assign(inode, { nlink: 0, parent: 0, name: '' });
+  namespace.update(inode);
+  namespace.addOrphan(inode.ino);
+  rmSync(bench.tiers.backingPath(bench.tiers.tiers[0], inode.ino));
+  await assertClean(volume);
+});
+
 test('a wrong reference count, an unknown chunk and wrong live bytes are found', async () => {
   const { store } = volume.bench;
   await addPackedFile(volume, 'packed', randomBytes(6, 2 * MIB));
