@@ -104,6 +104,16 @@ test('a deleted file whose bytes were given back just before a crash is no lost 
   await assertClean(volume);
 });
 
+test('a file whose first hard link was removed is well', async () => {
+  const { namespace } = volume;
+  const inode = addPlainFile(volume, 'tmp_obj', randomBytes(9, 5000));
+  namespace.insert(ROOT_INO, 'object', inode.ino, 8);
+  namespace.remove(ROOT_INO, 'tmp_obj');
+  Object.assign(inode, { parent: 0, name: '' });
+  namespace.update(inode);
+  await assertClean(volume);
+});
+
 test('a wrong reference count, an unknown chunk and wrong live bytes are found', async () => {
   const { store } = volume.bench;
   await addPackedFile(volume, 'packed', randomBytes(6, 2 * MIB));
