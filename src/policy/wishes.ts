@@ -103,7 +103,8 @@ function coldTarget(facts: FileFacts, placement: Placement, ledger: Ledger): str
     const done = facts.plainTier === null || at >= cold;
     return done || !ledger.fits(placement.cold, facts.size) ? null : placement.cold;
   }
-  if (facts.plainTier === null && at >= cold) return null;
+  // An empty file has no packed form: where it is slow enough it stays as it is.
+  if ((facts.plainTier === null || facts.size === 0) && at >= cold) return null;
   // A packed form that is slow enough already is kept: dropping the hot copy is all there is to do.
   const packed = ledger.rank(facts.packedTier);
   const target = facts.plainTier === null ? cold : Math.max(at, cold, packed);

@@ -50,6 +50,7 @@ const ONE_FILE: readonly [string, Partial<FileFacts>, Partial<SweepInput>, strin
   ],
   ['a clean hot copy goes', { ...idle, packedTier: 'hdd' }, {}, '1 down hdd packed'],
   ['an empty file without data stays', { ...idle, size: 0, plainTier: null }, {}, ''],
+  ['an empty file that is there stays', { ...idle, size: 0, plainTier: 'hdd' }, {}, ''],
   [
     'a file in archive/ goes once it has settled',
     { path: '/archive/a', idleMs: 5000 },
