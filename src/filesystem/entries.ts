@@ -47,7 +47,7 @@ function lookupDots(ctx: Context, parent: number, name: Name): Attributes {
   return attributesOf(ctx, name === '.' ? directory : inodeOf(ctx, directory.parent || parent));
 }
 
-/** Its first name was removed while it had others: this one is its first name now. */
+/** The record carries one of the names: for paths in rules, pins and messages. */
 function adoptName(ctx: Context, inode: Inode, parent: number, name: Name): void {
   inode.parent = parent;
   inode.name = name;
@@ -158,7 +158,8 @@ export function link(ctx: Context, ino: number, parent: number, name: Name): Att
   if (isDirectory(inode.mode)) throw new FileError('EPERM');
   if (inode.nlink >= LINK_MAX) throw new FileError('EMLINK');
   if (inode.nlink === 0) ctx.orphans.remove(ino);
-  if (inode.parent === 0) adoptName(ctx, inode, parent, name);
+  // Programs that install a file by link and unlink take the older name away.
+  adoptName(ctx, inode, parent, name);
   inode.nlink++;
   touchChanged(ctx, inode);
   ctx.namespace.insert(parent, name, ino, entryType(inode.mode));

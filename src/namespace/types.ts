@@ -31,7 +31,10 @@ export interface Inode {
   ctimeNsec: number;
   btimeSec: number;
   btimeNsec: number;
-  /** The directory and name of the first link (for directories the only one); 0 and '' when unlinked. */
+  /**
+   * The directory and name of one of its links (for directories the only one); 0 and '' when unlinked, and
+   * from when that link was removed until another is looked up.
+   */
   parent: number;
   name: Name;
   /** Symlink target, else ''. */

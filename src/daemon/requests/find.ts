@@ -37,7 +37,20 @@ export function findTarget(namespace: Namespace, args: Record<string, unknown>):
     inode = entry === undefined ? undefined : namespace.get(entry.ino);
   }
   if (inode === undefined) throw absent(path);
+  adoptName(namespace, inode, below);
   return { inode, below, path };
+}
+
+/** The link that its record named was removed: this one takes its place. */
+function adoptName(namespace: Namespace, inode: Inode, below: string): void {
+  if (inode.parent !== 0 || inode.ino === ROOT_INO) return;
+  const names = below.split('/').filter((name) => name !== '');
+  const name = names.pop() ?? '';
+  let parent = ROOT_INO;
+  for (const directory of names) parent = namespace.lookup(parent, directory)?.ino ?? 0;
+  inode.parent = parent;
+  inode.name = name;
+  namespace.update(inode);
 }
 
 function absent(path: string): CoralError {
