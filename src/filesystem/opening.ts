@@ -3,6 +3,7 @@ import { native } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, OPEN_KILL_SUIDGID } from '../fuse/protocol.js';
 import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
+import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import { attributesOf, inodeOf, touchChanged } from './attributes.js';
 import {
@@ -95,7 +96,7 @@ function promoteOnOpen(ctx: Context, inode: Inode): void {
   if (inode.plainTier !== 0 || inode.nlink === 0) return;
   const placement = ctx.placing.placementOf(inode);
   if (placement.promote !== 'open') return;
-  const pinned = ctx.tiers.byId(ctx.placing.pinOf(inode.ino));
+  const pinned = ctx.tiers.byId(pinOf(ctx.namespace, inode.ino));
   const tier = pinned?.name ?? placement.tier;
   const options = { pack: false, because: 'opened', urgent: false };
   ctx.migration.submit('promote', inode.ino, tier, options);

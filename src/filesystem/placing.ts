@@ -5,6 +5,7 @@ import { classifyByPath } from '../policy/classify.js';
 import { decayed, touched } from '../policy/heat.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
 import type { Placement } from '../policy/types.js';
+import { pinOf } from '../namespace/pins.js';
 import type { Inode } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
 import type { Context } from './context.js';
@@ -51,7 +52,7 @@ export class Placing {
   /** Tiers for the data of a new file, best first: the pinned or placed one, then the others in order. */
   tiersForNew(parent: number, name: string, fileClass: FileClass): Tier[] {
     const { ctx } = this;
-    const pinned = ctx.tiers.byId(this.pinOf(parent));
+    const pinned = ctx.tiers.byId(pinOf(ctx.namespace, parent));
     const wanted = pinned?.name ?? this.placedTier(this.pathIn(parent, name), fileClass);
     const usable = ctx.tiers.tiers.filter(
       (tier) => tier.state === 'ok' && ctx.tiers.usage(tier).free > ROOM_BYTES,
@@ -61,17 +62,6 @@ export class Placing {
 
   private placedTier(path: string, fileClass: FileClass): string {
     return this.rules.placementFor({ path, fileClass, size: 0 }).tier;
-  }
-
-  /** Tier id of the nearest pin: the inode's own or that of a directory above; 0 for none. */
-  pinOf(ino: number): number {
-    let inode = ino === 0 ? undefined : this.ctx.namespace.get(ino);
-    for (let depth = 0; inode !== undefined && depth < 4096; depth++) {
-      if (inode.pin !== 0) return inode.pin;
-      if (inode.parent === 0 || inode.parent === inode.ino) return 0;
-      inode = this.ctx.namespace.get(inode.parent);
-    }
-    return 0;
   }
 
   /** A program opened it. Heat is kept with the record but does not hurry a commit. */

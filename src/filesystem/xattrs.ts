@@ -3,6 +3,7 @@
  * ones are not listed, so that copies and backups don't carry them away.
  */
 import { FileError } from '../fuse/errno.js';
+import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import { decayed, temperatureOf } from '../policy/heat.js';
 import { inodeOf, touchChanged } from './attributes.js';
@@ -40,7 +41,7 @@ function virtualValue(ctx: Context, inode: Inode, key: string): string | null {
     case 'stored':
       return String(inode.plainBlocks * 512 + inode.packedBytes);
     case 'pin':
-      return tierName(ctx, ctx.placing.pinOf(inode.ino));
+      return tierName(ctx, pinOf(ctx.namespace, inode.ino));
     default:
       return null;
   }

@@ -1,5 +1,6 @@
 /** What policy needs to know of a file, gathered from namespace, tiers and open handles. */
-import type { Inode, Namespace } from '../namespace/types.js';
+import { pinOf } from '../namespace/pins.js';
+import type { Inode } from '../namespace/types.js';
 import { decayed } from '../policy/heat.js';
 import type { FileFacts } from '../policy/types.js';
 import type { TierSet } from '../tiers/types.js';
@@ -7,9 +8,6 @@ import type { MigrationDeps } from './deps.js';
 
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
-/** Deeper than any path the kernel would resolve; guards against a loop in a damaged namespace. */
-const MAX_DEPTH = 4096;
-
 type FactsDeps = Pick<MigrationDeps, 'namespace' | 'tiers' | 'activity'> & {
   settings: Pick<MigrationDeps['settings'], 'halfLifeMs'>;
 };
@@ -35,23 +33,9 @@ export function factsOf(deps: FactsDeps, inode: Inode, now: number): FileFacts |
     idleMs,
     plainTier: tierName(deps.tiers, inode.plainTier),
     packedTier: tierName(deps.tiers, inode.packedTier),
-    pin: tierName(deps.tiers, pinOf(deps.namespace, inode)),
+    pin: tierName(deps.tiers, pinOf(deps.namespace, inode.ino)),
     open: deps.activity.handles(inode.ino).total > 0,
   };
-}
-
-/**
- * Tier id of the nearest pin: the file's own or that of a directory above its first link; 0 for
- * none.
- */
-export function pinOf(namespace: Namespace, inode: Inode): number {
-  let at: Inode | undefined = inode;
-  for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-    if (at.pin !== 0) return at.pin;
-    if (at.parent === 0 || at.parent === at.ino) return 0;
-    at = namespace.get(at.parent);
-  }
-  return 0;
 }
 
 function tierName(tiers: TierSet, id: number): string | null {

@@ -1,7 +1,7 @@
 /** Where a packed file goes that a program is about to write to. */
 import type { Tier } from '../tiers/types.js';
 import type { MigrationDeps } from './deps.js';
-import { pinOf } from './facts.js';
+import { pinOf } from '../namespace/pins.js';
 
 /** Tiers with room for it: the pinned one or the rule's, then the others, fastest first. */
 export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
@@ -10,7 +10,7 @@ export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
   if (!inode) return [];
   const path = Buffer.from(namespace.pathOf(ino) ?? '', 'latin1').toString('utf8');
   const { tier } = rules.placementFor({ path, size: inode.size, fileClass: inode.fileClass });
-  const first = tiers.byId(pinOf(namespace, inode)) ?? tiers.byName(tier);
+  const first = tiers.byId(pinOf(namespace, inode.ino)) ?? tiers.byName(tier);
   const ordered = first ? [first, ...tiers.tiers.filter((other) => other !== first)] : tiers.tiers;
   return ordered.filter((t) => t.state === 'ok' && tiers.usage(t).free > inode.size);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pinOf } from '../../src/migration/facts.js';
+import { pinOf } from '../../src/namespace/pins.js';
 import { sweepInterval } from '../../src/migration/planner.js';
 import { type Inode, ROOT_INO } from '../../src/namespace/types.js';
 import { randomBytesOf, world, type World } from './world.js';
@@ -85,7 +85,7 @@ test('a pinned directory draws what is below it', async (t) => {
   const inode = await w.add('f', randomBytesOf('a', MiB));
   root.pin = w.tiers.byName('ssd')!.id;
   w.namespace.update(root);
-  assert.equal(pinOf(w.namespace, inode), root.pin);
+  assert.equal(pinOf(w.namespace, inode.ino), root.pin);
   await w.migration.sweep();
   await until(() => w.formOf(inode) === 'plain ssd');
 });

@@ -2,7 +2,8 @@
 import { CoralError, ExitCode, usageError } from '../../config/errors.js';
 import { didYouMean } from '../../config/suggest.js';
 import { ROOT_INO, type Inode, type Namespace } from '../../namespace/types.js';
-import { factsOf, pinOf } from '../../migration/facts.js';
+import { pinOf } from '../../namespace/pins.js';
+import { factsOf } from '../../migration/facts.js';
 import type { FileFacts } from '../../policy/types.js';
 import type { Tier, TierSet } from '../../tiers/types.js';
 import { shown } from '../../config/mountinfo.js';
@@ -78,7 +79,7 @@ export function tierArgument(tiers: TierSet, args: Record<string, unknown>): Tie
 
 /** The tier of the nearest pin, its own or of a directory above; null for none. */
 export function pinnedTo(parts: Pick<Parts, 'namespace' | 'tiers'>, inode: Inode): string | null {
-  return parts.tiers.byId(pinOf(parts.namespace, inode))?.name ?? null;
+  return parts.tiers.byId(pinOf(parts.namespace, inode.ino))?.name ?? null;
 }
 
 /** What policy decides from, as of now. @throws CoralError where the file was deleted meanwhile */
