@@ -146,18 +146,17 @@ export interface CopyControl {
 
 export interface FuseCallbacks {
   /**
-   * A control request is in `session.request` (`length` bytes, fuse_in_header first). Returns the number
-   * of payload bytes put into `session.reply`, a negative errno, or `PENDING` (then `respond` is called
-   * later), or `NO_REPLY`. Must not throw.
+   * A control request is in `session.request` (`length` bytes, fuse_in_header first). Its result goes to
+   * `session.next`, which gives the length of the next one; returns when that is 0. Must not throw.
    */
-  onRequest(length: number): number;
+  onRequests(length: number): void;
   /** The connection ended: 0 for unmounted or aborted, else the errno of the failed read. */
   onEnd(errno: number): void;
   /** A chunk of a packed inode failed its checks and a reader got EIO. `chunk` indexes the plan. */
   onDamage(ino: number, chunk: number, packPath: string, reason: string): void;
 }
 
-/** Return values of `onRequest` beside payload lengths and negative errnos. */
+/** Results beside payload lengths and negative errnos. */
 export const PENDING = -100_000;
 export const NO_REPLY = -100_001;
 
@@ -173,11 +172,17 @@ export interface FuseSession {
   start(): void;
   /** Stops polling and serving, closes the descriptor (which ends the mount's connection). */
   stop(): Promise<void>;
+  /**
+   * Within `onRequests`: answers the request that was shown, and shows the next one where there is one.
+   * `result` is the number of payload bytes put into `reply`, a negative errno, `PENDING` (then `respond` is
+   * called later) or `NO_REPLY`. @returns its length in `request`, or 0.
+   */
+  next(result: number): number;
   /** Answers a pending request. `errno` is positive, 0 for success. Safe after the end. */
   respond(unique: number, errno: number, payload?: Buffer): void;
   /**
-   * A READ or WRITE for an inode that is not served: `onRequest` saw it (a WRITE without its data) and
-   * returned PENDING; after `servePlain` or `servePacked` this hands it to the native threads.
+   * A READ or WRITE for an inode that is not served: JavaScript saw it (a WRITE without its data) and
+   * its result was PENDING; after `servePlain` or `servePacked` this hands it to the native threads.
    */
   retry(unique: number): void;
   /** Registers a backing file. @returns its backing id. @throws EPERM, EOPNOTSUPP, ELOOP. */

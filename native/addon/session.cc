@@ -39,7 +39,7 @@ Napi::Function SessionWrap::Class(Napi::Env env) {
   return DefineClass(
       env, "FuseSession",
       {InstanceMethod<&SessionWrap::Start>("start"), InstanceMethod<&SessionWrap::Stop>("stop"),
-       InstanceMethod<&SessionWrap::Respond>("respond"),
+       InstanceMethod<&SessionWrap::Next>("next"), InstanceMethod<&SessionWrap::Respond>("respond"),
        InstanceMethod<&SessionWrap::Retry>("retry"),
        InstanceMethod<&SessionWrap::BackingOpen>("backingOpen"),
        InstanceMethod<&SessionWrap::BackingClose>("backingClose"),
@@ -58,8 +58,9 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info)
   Args args(info);
   const int fd = args.Int(0);
   if (!args.ok()) return;
-  if (!info[1].IsObject() || !info[1].As<Napi::Object>().Get("onRequest").IsFunction()) {
-    Napi::TypeError::New(info.Env(), "Argument 2 must have onRequest").ThrowAsJavaScriptException();
+  if (!info[1].IsObject() || !info[1].As<Napi::Object>().Get("onRequests").IsFunction()) {
+    Napi::TypeError::New(info.Env(), "Argument 2 must have onRequests")
+        .ThrowAsJavaScriptException();
     return;
   }
   if (fcntl(fd, F_GETFD) < 0) {
@@ -68,11 +69,13 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info)
   }
   const auto callbacks = info[1].As<Napi::Object>();
   callbacks_ = Napi::Persistent(callbacks);
-  on_request_ = Napi::Persistent(callbacks.Get("onRequest").As<Napi::Function>());
+  on_requests_ = Napi::Persistent(callbacks.Get("onRequests").As<Napi::Function>());
   const auto request = Napi::Buffer<char>::New(info.Env(), kRequestLength);
   const auto reply = Napi::Buffer<char>::New(info.Env(), kReplyLength);
   request_ = Napi::Persistent(request);
   reply_ = Napi::Persistent(reply);
+  request_data_ = request.Data();
+  reply_data_ = reply.Data();
   Value().Set("fd", Napi::Number::New(info.Env(), fd));
   Value().Set("request", request);
   Value().Set("reply", reply);
@@ -120,23 +123,54 @@ void SessionWrap::Start(const Napi::CallbackInfo& info) {
 
 void SessionWrap::OnReadable() {
   const Napi::HandleScope scope(Env());
-  DrainInbox();
-  bool answered = false;
-  for (int i = 0; i < kTurn && !stopped_ && !ended_; i++) {
-    fuse::Request request;
-    int error = 0;
-    const auto received = ReceiveNext(&request, &error, answered);
-    if (received == fuse::Device::Received::kNothing) return;
-    if (received == fuse::Device::Received::kEnded) return OnEnd(error);
-    answered = Handle(std::move(request));
+  for (auto& request : session_->TakeInbox()) backlog_.push_back(std::move(request));
+  Serve(kTurn);
+  if (over_) OnEnd(end_error_);
+}
+
+void SessionWrap::DrainInbox() {
+  if (stopped_) return;
+  const Napi::HandleScope scope(Env());
+  for (auto& request : session_->TakeInbox()) backlog_.push_back(std::move(request));
+  Serve(0);
+}
+
+void SessionWrap::Serve(int reads) {
+  reads_ = reads;
+  linger_ = false;
+  for (size_t length = Advance(); length > 0; length = Advance()) {
+    if (CallOnRequests(length)) return;
   }
 }
 
+size_t SessionWrap::Advance() {
+  fuse::Request request;
+  while (!stopped_ && !ended_ && TakeNext(&request)) {
+    if (!session_->HandOn(&request)) return Show(std::move(request));
+    linger_ = false;
+  }
+  return 0;
+}
+
+bool SessionWrap::TakeNext(fuse::Request* request) {
+  if (!backlog_.empty()) {
+    *request = std::move(backlog_.front());
+    backlog_.pop_front();
+    return true;
+  }
+  if (reads_ == 0 || over_) return false;
+  reads_--;
+  const auto received = Receive(request, &end_error_);
+  over_ = received == fuse::Device::Received::kEnded;
+  return received == fuse::Device::Received::kRequest;
+}
+
 // After an answer it looks a little longer: the next request often follows at once. After a request
-// for the data threads it does not, since they read on.
-fuse::Device::Received SessionWrap::ReceiveNext(fuse::Request* request, int* error, bool answered) {
+// for the data threads it does not, since they read on; nor after one that is answered later, whose
+// promise waits for this turn to end.
+fuse::Device::Received SessionWrap::Receive(fuse::Request* request, int* error) {
   auto received = session_->Receive(request, error);
-  if (received != fuse::Device::Received::kNothing || !answered) return received;
+  if (received != fuse::Device::Received::kNothing || !linger_) return received;
   busy_poll_.Try([&] {
     received = session_->Receive(request, error);
     return received != fuse::Device::Received::kNothing;
@@ -144,50 +178,42 @@ fuse::Device::Received SessionWrap::ReceiveNext(fuse::Request* request, int* err
   return received;
 }
 
-void SessionWrap::DrainInbox() {
-  if (stopped_) return;
-  for (auto& request : session_->TakeInbox()) {
-    if (stopped_) return;
-    Handle(std::move(request));
-  }
-}
-
-bool SessionWrap::Handle(fuse::Request request) {
-  if (session_->HandOn(&request)) return false;
-  const Napi::HandleScope scope(Env());
-  const uint64_t unique = request.header().unique;
-  const bool wants_reply = request.wants_reply();
-  const size_t length = request.visible_length();
-  memcpy(request_.Value().Data(), request.buffer.get(), length);
-  if (request.is_data()) session_->Park(std::move(request));
-  // Microtasks run at the end of the call: an asynchronous handler may be done by then.
-  current_ = unique;
+size_t SessionWrap::Show(fuse::Request request) {
+  current_ = request.header().unique;
+  wants_reply_ = request.wants_reply();
   answered_ = false;
-  const int64_t result = CallOnRequest(length);
-  current_ = 0;
-  if (!stopped_) Finish(unique, result, wants_reply);
-  return true;
+  const size_t length = request.visible_length();
+  memcpy(request_data_, request.buffer.get(), length);
+  if (request.is_data()) session_->Park(std::move(request));
+  return length;
 }
 
-// An exception is a fault of the program: the requester gets EIO, the process hears of it.
-int64_t SessionWrap::CallOnRequest(size_t length) {
+// JavaScript answers the request it was shown and takes the next one by `next`, for as long as
+// there are any: one call of a function from here costs more than most answers. False where it
+// threw: a fault of the program. The requester gets EIO, the process hears of it.
+bool SessionWrap::CallOnRequests(size_t length) {
   const Napi::CallbackScope scope(Env(), context_);
-  const auto result =
-      on_request_.Call(callbacks_.Value(), {Napi::Number::New(Env(), static_cast<double>(length))});
-  if (Env().IsExceptionPending()) {
-    const auto error = Env().GetAndClearPendingException();
-    napi_fatal_exception(Env(), error.Value());
-    return -EIO;
-  }
-  return result.IsNumber() ? result.As<Napi::Number>().Int64Value() : -EIO;
+  on_requests_.Call(callbacks_.Value(), {Napi::Number::New(Env(), static_cast<double>(length))});
+  if (!Env().IsExceptionPending()) return true;
+  const auto error = Env().GetAndClearPendingException();
+  Finish(-EIO);
+  napi_fatal_exception(Env(), error.Value());
+  return false;
 }
 
-void SessionWrap::Finish(uint64_t unique, int64_t result, bool wants_reply) {
-  if (answered_ || result == kNoReply || !wants_reply) return;
+Napi::Value SessionWrap::Next(const Napi::CallbackInfo& info) {
+  Finish(info[0].IsNumber() ? info[0].As<Napi::Number>().Int64Value() : -EIO);
+  return Napi::Number::New(info.Env(), static_cast<double>(Advance()));
+}
+
+void SessionWrap::Finish(int64_t result) {
+  const uint64_t unique = std::exchange(current_, 0);
+  linger_ = result != kPending;
+  if (unique == 0 || stopped_ || answered_ || result == kNoReply || !wants_reply_) return;
   if (result == kPending) return session_->SetPending(unique);
   if (result > static_cast<int64_t>(kReplyLength)) result = -EIO;
   if (result < 0) return session_->Respond(unique, static_cast<int>(-result), nullptr, 0);
-  session_->Respond(unique, 0, reply_.Value().Data(), static_cast<size_t>(result));
+  session_->Respond(unique, 0, reply_data_, static_cast<size_t>(result));
 }
 
 void SessionWrap::OnEnd(int error) {

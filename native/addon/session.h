@@ -4,6 +4,7 @@
 #include <napi.h>
 #include <uv.h>
 
+#include <deque>
 #include <memory>
 #include <thread>
 
@@ -31,6 +32,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   void Start(const Napi::CallbackInfo& info);
   Napi::Value Stop(const Napi::CallbackInfo& info);
+  Napi::Value Next(const Napi::CallbackInfo& info);
   void Respond(const Napi::CallbackInfo& info);
   void Retry(const Napi::CallbackInfo& info);
   Napi::Value BackingOpen(const Napi::CallbackInfo& info);
@@ -44,11 +46,15 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   fuse::SessionEvents Events();
   void OnReadable();
   void DrainInbox();
-  fuse::Device::Received ReceiveNext(fuse::Request* request, int* error, bool answered);
-  // False where the data threads answer it.
-  bool Handle(fuse::Request request);
-  int64_t CallOnRequest(size_t length);
-  void Finish(uint64_t unique, int64_t result, bool wants_reply);
+  // Shows JavaScript what is in the backlog, then up to `reads` requests more from the descriptor.
+  void Serve(int reads);
+  // The visible length of the next request for JavaScript, 0 where there is none now.
+  size_t Advance();
+  bool TakeNext(fuse::Request* request);
+  fuse::Device::Received Receive(fuse::Request* request, int* error);
+  size_t Show(fuse::Request request);
+  bool CallOnRequests(size_t length);
+  void Finish(int64_t result);
   void OnEnd(int error);
   void OnDamage(uint64_t ino, const Damage& damage);
   void StopPolling();
@@ -61,13 +67,21 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   std::shared_ptr<fuse::Session> session_;
   Napi::AsyncContext context_;
   Napi::ObjectReference callbacks_;
-  Napi::FunctionReference on_request_;
+  Napi::FunctionReference on_requests_;
   Napi::Reference<Napi::Buffer<char>> request_;
   Napi::Reference<Napi::Buffer<char>> reply_;
+  char* request_data_ = nullptr;  // memory of request_
+  char* reply_data_ = nullptr;    // memory of reply_
   fuse::BusyPoll busy_poll_;
-  uv_poll_t* poll_ = nullptr;  // owned by the event loop while it is polled
-  uint64_t current_ = 0;       // unique of the request that JavaScript is being shown
-  bool answered_ = false;      // it was answered or retried meanwhile
+  uv_poll_t* poll_ = nullptr;          // owned by the event loop while it is polled
+  std::deque<fuse::Request> backlog_;  // taken from the inbox, not shown yet
+  int reads_ = 0;                      // from the descriptor, left for this turn
+  int end_error_ = 0;                  // of the connection, once over_
+  bool over_ = false;                  // the descriptor said that the connection ended
+  bool linger_ = false;                // the last request was answered at once
+  uint64_t current_ = 0;               // unique of the request that JavaScript is being shown
+  bool wants_reply_ = false;           // that request
+  bool answered_ = false;              // it was answered or retried meanwhile
   bool started_ = false;
   bool stopped_ = false;  // the descriptor is, or may be, closed
   bool ended_ = false;

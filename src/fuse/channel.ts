@@ -1,8 +1,8 @@
 /**
  * The native channel: connects the kernel's requests to the operations of a filesystem.
  *
- * Each request is answered in the call that brought it where the operation is synchronous; otherwise
- * when its promise settles. READ and WRITE of served inodes never arrive here.
+ * A request is answered before the next one is taken where the operation is synchronous; otherwise when its
+ * promise settles, which is after the requests that wait now were seen. READ and WRITE of served inodes never arrive here.
  */
 import type { Log } from '../observe/log.js';
 import { native, NO_REPLY, PENDING, type FuseSession } from '../native.js';
@@ -33,7 +33,9 @@ export interface ChannelOptions {
 /** Starts nothing yet: call `session.start()`. */
 export function createChannel(options: ChannelOptions): FuseSession {
   const session: FuseSession = native.createSession(options.fd, {
-    onRequest: (length) => dispatch(length),
+    onRequests: (first) => {
+      for (let length = first; length > 0;) length = session.next(dispatch(length));
+    },
     onEnd: options.onEnd,
     onDamage: options.onDamage,
   });

@@ -181,7 +181,7 @@ describe('io', () => {
     assert.throws(() => wrong.fsync(0, 1), TypeError);
     assert.throws(() => wrong.createSession(0), TypeError);
     assert.throws(() => wrong.createSession('0', {}), TypeError);
-    assert.throws(() => native.createSession(-1, { onRequest: () => 0 } as never), {
+    assert.throws(() => native.createSession(-1, { onRequests: () => 0 } as never), {
       code: 'EBADF',
     });
     assert.throws(() => wrong.mount('a', 'b'), TypeError);

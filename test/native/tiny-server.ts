@@ -75,8 +75,10 @@ export function serveTiny(
   let end: (errno: number) => void = () => undefined;
   const ended = new Promise<number>((resolve) => (end = resolve));
 
-  const session = native.createSession(fd, {
-    onRequest: handle,
+  const session: FuseSession = native.createSession(fd, {
+    onRequests: (first) => {
+      for (let length = first; length > 0;) length = session.next(handle(length));
+    },
     onEnd: (errno) => end(errno),
     onDamage: (ino, chunk, packPath, reason) => damages.push({ ino, chunk, packPath, reason }),
   });
