@@ -200,6 +200,13 @@ export interface FuseSession {
   invalidateEntry(parent: number, name: Buffer): void;
 }
 
+export interface LabelledFiles {
+  fds: Int32Array;
+  /** 0, or the negative errno of setting the attribute. */
+  labelled: Int32Array;
+  heads: Buffer[];
+}
+
 export interface MountResult {
   fd: number;
   /** True where fusermount3 did it. */
@@ -237,6 +244,18 @@ export interface NativeAddon {
   write(fd: number, offset: number, data: Buffer): Promise<number>;
   /** flock(LOCK_EX|LOCK_NB). @returns false where another holds it. */
   lockFile(fd: number): boolean;
+
+  // Many files in one job. Results in the order of the paths: a descriptor or 0, or a negative errno.
+  /** Makes files that must not exist, open for reading and writing. */
+  createFiles(paths: readonly string[], mode: number): Promise<Int32Array>;
+  removeFiles(paths: readonly string[]): Promise<Int32Array>;
+  /** Opens each for reading and writing, sets one extended attribute, reads the first bytes. */
+  labelFiles(
+    paths: readonly string[],
+    labels: readonly Buffer[],
+    xattr: string,
+    headLength: number,
+  ): Promise<LabelledFiles>;
 
   // fuse
   /**

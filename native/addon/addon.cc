@@ -5,6 +5,7 @@ namespace coral::addon {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterIo(env, exports);
+  RegisterIoBatch(env, exports);
   RegisterFuse(env, exports);
   RegisterContent(env, exports);
   return exports;

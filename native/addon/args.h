@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 namespace coral::addon {
 
@@ -35,20 +36,17 @@ class Args {
   }
 
   // A string for a system call: without NUL, which would cut it short.
-  std::string String(size_t index) {
-    const Napi::Value value = info_[index];
-    if (!value.IsString()) return Fail<std::string>(index, "a string");
-    std::string text = value.As<Napi::String>().Utf8Value();
-    if (text.find('\0') != text.npos) return Fail<std::string>(index, "a string without NUL");
-    return text;
+  std::string String(size_t index) { return StringOf(index, info_[index]); }
+
+  std::vector<std::string> Strings(size_t index) {
+    return Each(index, [&](Napi::Value value) { return StringOf(index, value); });
   }
 
   // The bytes of a Buffer, copied: work on other threads must not depend on JavaScript's memory.
-  std::string Bytes(size_t index) {
-    const Napi::Value value = info_[index];
-    if (!value.IsBuffer()) return Fail<std::string>(index, "a Buffer");
-    const auto buffer = value.As<Napi::Buffer<char>>();
-    return std::string(buffer.Data(), buffer.Length());
+  std::string Bytes(size_t index) { return BytesOf(index, info_[index]); }
+
+  std::vector<std::string> Buffers(size_t index) {
+    return Each(index, [&](Napi::Value value) { return BytesOf(index, value); });
   }
 
   // A Float64Array with room for `length` values; valid during the call.
@@ -63,6 +61,29 @@ class Args {
   }
 
  private:
+  std::string StringOf(size_t index, Napi::Value value) {
+    if (!value.IsString()) return Fail<std::string>(index, "a string");
+    std::string text = value.As<Napi::String>().Utf8Value();
+    if (text.find('\0') != text.npos) return Fail<std::string>(index, "a string without NUL");
+    return text;
+  }
+
+  std::string BytesOf(size_t index, Napi::Value value) {
+    if (!value.IsBuffer()) return Fail<std::string>(index, "a Buffer");
+    const auto buffer = value.As<Napi::Buffer<char>>();
+    return std::string(buffer.Data(), buffer.Length());
+  }
+
+  // What `read` makes of the elements of an array.
+  template <typename Read>
+  std::vector<std::string> Each(size_t index, Read read) {
+    if (!info_[index].IsArray()) return Fail<std::vector<std::string>>(index, "an array");
+    const auto array = info_[index].As<Napi::Array>();
+    std::vector<std::string> values;
+    for (uint32_t i = 0; i < array.Length(); i++) values.push_back(read(array.Get(i)));
+    return values;
+  }
+
   template <typename T>
   T Fail(size_t index, const char* wanted) {
     if (ok_) {

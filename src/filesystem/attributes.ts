@@ -97,7 +97,8 @@ export function refreshFromBacking(ctx: Context, inode: Inode): boolean {
  */
 export function recordBacking(ctx: Context, inode: Inode, stat: Float64Array): boolean {
   const modified =
-    stat[Stat.mtimeSec] !== inode.mtimeSec || stat[Stat.mtimeNsec] !== inode.mtimeNsec;
+    (stat[Stat.mtimeSec] !== inode.mtimeSec || stat[Stat.mtimeNsec] !== inode.mtimeNsec) &&
+    !isUntouchedSpare(inode, stat);
   const grown = stat[Stat.size] !== inode.size || stat[Stat.blocks] !== inode.plainBlocks;
   if (!modified && !grown) return false;
   if (modified) recordModified(inode, stat[Stat.mtimeSec], stat[Stat.mtimeNsec]);
@@ -109,6 +110,13 @@ export function recordBacking(ctx: Context, inode: Inode, stat: Float64Array): b
   inode.plainBlocks = stat[Stat.blocks];
   ctx.namespace.update(inode);
   return true;
+}
+
+/** A backing file may be made before its inode: until it is written to, its time says nothing. */
+function isUntouchedSpare(inode: Inode, stat: Float64Array): boolean {
+  if (stat[Stat.size] !== 0 || stat[Stat.blocks] !== 0) return false;
+  const ahead = inode.btimeSec - stat[Stat.mtimeSec];
+  return ahead > 0 || (ahead === 0 && inode.btimeNsec > stat[Stat.mtimeNsec]);
 }
 
 /** The kernel leaves it to us to take set-id bits from a file that was written to. */

@@ -34,22 +34,34 @@ export function createBacking(
   candidates: Tier[],
 ): void {
   for (const tier of candidates) {
+    let fd: number;
     try {
-      file.fd = createExclusively(ctx.tiers.backingPath(tier, inode.ino));
+      fd = createExclusively(ctx.tiers.backingPath(tier, inode.ino));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') continue;
       throw error;
     }
-    file.tier = tier.id;
-    file.fresh = true;
-    inode.plainTier = tier.id;
-    inode.plainBlocks = 0;
-    inode.unsettled = true;
-    ctx.namespace.update(inode);
-    return;
+    return adoptNewBacking(ctx, file, inode, fd, tier);
   }
   throw new FileError('ENOSPC', 'no tier has room for a new file');
+}
+
+/** `fd` is the new and empty backing file of an inode, on `tier`. */
+export function adoptNewBacking(
+  ctx: Context,
+  file: OpenFile,
+  inode: Inode,
+  fd: number,
+  tier: Tier,
+): void {
+  file.fd = fd;
+  file.tier = tier.id;
+  file.fresh = true;
+  inode.plainTier = tier.id;
+  inode.plainBlocks = 0;
+  inode.unsettled = true;
+  ctx.namespace.update(inode);
 }
 
 /** A copy that a move left behind and has not released yet is set aside: no one refers to it. */

@@ -6,10 +6,12 @@ import type { Migration } from '../migration/types.js';
 import type { FuseSession } from '../native.js';
 import type { Namespace } from '../namespace/types.js';
 import type { TierSet } from '../tiers/types.js';
+import type { Heating } from './heating.js';
 import type { OpenFiles } from './open-files.js';
 import type { Orphans } from './orphans.js';
 import type { Placing } from './placing.js';
 import type { Settling } from './settling.js';
+import type { Spares } from './spares.js';
 
 export interface FilesystemDependencies {
   namespace: Namespace;
@@ -31,4 +33,6 @@ export interface Context extends FilesystemDependencies {
   settling: Settling;
   orphans: Orphans;
   placing: Placing;
+  heating: Heating;
+  spares: Spares;
 }

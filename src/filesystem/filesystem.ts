@@ -10,6 +10,7 @@ import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
 import { link, lookup, mkdir, mknod, readlink, rmdir, symlink, unlink } from './entries.js';
 import { copyFileRange, fallocate, fsync, lseek, resume } from './file-io.js';
+import { Heating } from './heating.js';
 import { OpenFiles } from './open-files.js';
 import { create, open, tmpfile } from './opening.js';
 import { Orphans } from './orphans.js';
@@ -19,6 +20,7 @@ import { releaseHandle } from './releasing.js';
 import { rename } from './rename.js';
 import { setattr } from './setattr.js';
 import { Settling } from './settling.js';
+import { Spares } from './spares.js';
 import { statfs } from './statistics.js';
 import { getxattr, listxattr, removexattr, setxattr } from './xattrs.js';
 
@@ -48,6 +50,8 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
   ctx.settling = new Settling(ctx, ctx.settings.settleMs);
   ctx.orphans = new Orphans(ctx);
   ctx.placing = new Placing(ctx);
+  ctx.heating = new Heating(ctx);
+  ctx.spares = new Spares(ctx);
   ctx.session = DETACHED;
   return {
     operations: operationsOf(ctx),
@@ -68,6 +72,8 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
       for (const ino of ctx.files.inodes()) ctx.settling.schedule(ino);
       ctx.session = DETACHED;
       ctx.files.close();
+      ctx.heating.close();
+      await ctx.spares.close();
       await ctx.settling.close();
       await ctx.orphans.close();
     },

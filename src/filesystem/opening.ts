@@ -5,8 +5,10 @@ import { FOPEN_KEEP_CACHE, OPEN_KILL_SUIDGID } from '../fuse/protocol.js';
 import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
+import type { Tier } from '../tiers/types.js';
 import { attributesOf, inodeOf, touchChanged } from './attributes.js';
 import {
+  adoptNewBacking,
   createBacking,
   openBackingAtOnce,
   opensAtOnce,
@@ -18,6 +20,7 @@ import { addFirstName, freeName, newInode } from './entries.js';
 import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG, withoutSetId } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
+import type { Spare } from './spares.js';
 import { beforeWriting, isPackedOnly, makePlain } from './writable.js';
 
 export function open(
@@ -31,7 +34,7 @@ export function open(
   if (!isRegular(inode.mode)) throw new FileError('EINVAL');
   const file = ctx.files.acquire(ino, flags);
   try {
-    ctx.placing.opened(inode);
+    ctx.heating.opened(inode);
     if ((openFlags & OPEN_KILL_SUIDGID) !== 0) killSetId(ctx, inode);
     if (file.queue === null && isReady(ctx, file, inode, flags)) {
       return openPlain(ctx, file, inode, flags);
@@ -120,9 +123,11 @@ export function create(
   const directory = freeName(ctx, parent, name);
   const fileClass = ctx.placing.classify(parent, name);
   const tiers = ctx.placing.tiersForNew(parent, name, fileClass);
-  const inode = newInode(ctx, caller, directory, { mode: (mode & PERMISSIONS) | S_IFREG });
+  const spare = tiers.length > 0 ? ctx.spares.take(tiers[0]) : undefined;
+  const fields = { mode: (mode & PERMISSIONS) | S_IFREG, ino: spare?.ino };
+  const inode = newInode(ctx, caller, directory, fields);
   inode.fileClass = fileClass;
-  const opened = openNew(ctx, inode, flags, tiers);
+  const opened = openNew(ctx, inode, flags, tiers, spare);
   addFirstName(ctx, directory, name, inode);
   return { attributes: attributesOf(ctx, inode), opened };
 }
@@ -143,17 +148,13 @@ export function tmpfile(
   return { attributes: attributesOf(ctx, inode), opened };
 }
 
-function openNew(
-  ctx: Context,
-  inode: Inode,
-  flags: number,
-  tiers: ReturnType<Context['placing']['tiersForNew']>,
-): Opened {
+function openNew(ctx: Context, inode: Inode, flags: number, tiers: Tier[], spare?: Spare): Opened {
   const file = ctx.files.acquire(inode.ino, flags);
   file.attributesCached = false;
   try {
-    createBacking(ctx, file, inode, tiers);
-    ctx.placing.opened(inode);
+    if (spare === undefined) createBacking(ctx, file, inode, tiers);
+    else adoptNewBacking(ctx, file, inode, spare.fd, tiers[0]);
+    ctx.heating.born(inode);
     return servePlain(ctx, file, flags);
   } catch (error) {
     removeBacking(ctx, file);

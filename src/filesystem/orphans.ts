@@ -4,14 +4,16 @@
  * unlinked; 3. the record goes. A crash at any point leaves the orphan in its set, and the steps are
  * done again at the next start.
  */
-import { unlink } from 'node:fs/promises';
+import { native } from '../native.js';
 import type { Inode } from '../namespace/types.js';
+import type { Tier } from '../tiers/types.js';
 import type { Context } from './context.js';
 
 /** Releases gather this long, so that one commit serves many. */
 const GATHER_MS = 200;
-/** Backing files unlinked at the same time. */
-const PARALLEL = 4;
+/** Backing files unlinked in one job: programs that open files wait for its thread, too. */
+const BATCH = 512;
+const ENOENT = 2;
 
 export class Orphans {
   /** Without a name, and not yet forgotten by the kernel or still open. */
@@ -71,44 +73,56 @@ export class Orphans {
     const batch = this.ready.splice(0);
     if (batch.length === 0) return;
     await this.ctx.namespace.commit();
-    for (let i = 0; i < batch.length; i += PARALLEL) {
-      await Promise.all(batch.slice(i, i + PARALLEL).map((ino) => this.tryRelease(ino)));
-    }
+    for (let i = 0; i < batch.length; i += BATCH) await this.releaseAll(batch.slice(i, i + BATCH));
   }
 
-  /** One that fails must not keep the others from their turn. */
-  private async tryRelease(ino: number): Promise<void> {
-    try {
-      await this.releaseOne(ino);
-    } catch (error) {
-      const text = 'a deleted file keeps its bytes until the next start';
-      this.ctx.log.error({ err: error, ino }, text);
-    }
+  /** Steps 2 and 3. */
+  private async releaseAll(inos: number[]): Promise<void> {
+    const withBacking = new Map<Tier, Inode[]>();
+    for (const ino of inos) this.sortOut(ino, withBacking);
+    for (const [tier, inodes] of withBacking) await this.unlinkBackings(tier, inodes);
   }
 
-  private async releaseOne(ino: number): Promise<void> {
+  /** Finishes what has no backing file; the others are put to their tiers. */
+  private sortOut(ino: number, withBacking: Map<Tier, Inode[]>): void {
     const { ctx } = this;
     const inode = ctx.namespace.get(ino);
     if (inode === undefined) return ctx.namespace.removeOrphan(ino);
     ctx.files.forgetIdle(ino);
-    if (inode.plainTier !== 0 && !(await this.unlinkBacking(inode))) return;
-    if (inode.packedTier !== 0) ctx.content.releaseRecipe(ino);
-    ctx.namespace.destroy(inode);
-    ctx.namespace.removeOrphan(ino);
+    if (inode.plainTier === 0) return this.finish(inode);
+    const tier = ctx.tiers.byId(inode.plainTier);
+    // Where the tier is not there the orphan stays for a later start.
+    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return;
+    const others = withBacking.get(tier);
+    if (others === undefined) withBacking.set(tier, [inode]);
+    else others.push(inode);
   }
 
-  /** @returns false where the tier is not there: the orphan stays for a later start. */
-  private async unlinkBacking(inode: Inode): Promise<boolean> {
+  private async unlinkBackings(tier: Tier, inodes: Inode[]): Promise<void> {
     const { ctx } = this;
-    const tier = ctx.tiers.byId(inode.plainTier);
-    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return false;
-    try {
-      await unlink(ctx.tiers.backingPath(tier, inode.ino));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    ctx.tiers.accountPlain(tier, -inode.plainBlocks * 512);
-    return true;
+    const paths = inodes.map(({ ino }) => ctx.tiers.backingPath(tier, ino));
+    const results = await native.removeFiles(paths);
+    inodes.forEach(({ ino }, index) => {
+      const failed = -results[index];
+      const inode = ctx.namespace.get(ino);
+      if (inode === undefined) return ctx.namespace.removeOrphan(ino);
+      // One that fails must not keep the others from their turn.
+      if (failed !== 0 && failed !== ENOENT) return this.keep(inode, failed);
+      ctx.tiers.accountPlain(tier, -inode.plainBlocks * 512);
+      this.finish(inode);
+    });
+  }
+
+  private keep({ ino }: Inode, errno: number): void {
+    const text = 'a deleted file keeps its bytes until the next start';
+    this.ctx.log.error({ ino, errno }, text);
+  }
+
+  private finish(inode: Inode): void {
+    const { ctx } = this;
+    if (inode.packedTier !== 0) ctx.content.releaseRecipe(inode.ino);
+    ctx.namespace.destroy(inode);
+    ctx.namespace.removeOrphan(inode.ino);
   }
 
   /** At start nothing holds any orphan. @returns how many there were. */

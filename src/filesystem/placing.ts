@@ -2,7 +2,6 @@
 import { LRUCache } from 'lru-cache';
 import type { FileClass } from '../config/file-class.js';
 import { classifyByPath } from '../policy/classify.js';
-import { decayed, touched } from '../policy/heat.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
 import type { Placement } from '../policy/types.js';
 import { pinOf } from '../namespace/pins.js';
@@ -62,21 +61,5 @@ export class Placing {
 
   private placedTier(path: string, fileClass: FileClass): string {
     return this.rules.placementFor({ path, fileClass, size: 0 }).tier;
-  }
-
-  /** A program opened it. Heat is kept with the record but does not hurry a commit. */
-  opened(inode: Inode): void {
-    const time = Date.now();
-    inode.heat = touched(inode.heat, time - inode.heatAt, this.ctx.settings.halfLifeMs);
-    inode.heatAt = time;
-    this.ctx.namespace.update(inode);
-  }
-
-  /** The last handle closed: idle time counts from now, however long it was open. */
-  closed(inode: Inode): void {
-    const time = Date.now();
-    inode.heat = decayed(inode.heat, time - inode.heatAt, this.ctx.settings.halfLifeMs);
-    inode.heatAt = time;
-    this.ctx.namespace.update(inode);
   }
 }

@@ -13,6 +13,7 @@ const stat = new Float64Array(Stat.length);
  */
 export async function recover(ctx: Context, clean: boolean): Promise<void> {
   if (!clean) await removeUncommitted(ctx);
+  await ctx.spares.recover();
   const orphans = await ctx.orphans.recover();
   const unsettled = ctx.namespace.unsettled();
   for (const ino of unsettled) recoverFile(ctx, ino);

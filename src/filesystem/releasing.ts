@@ -10,7 +10,7 @@ export function releaseHandle(ctx: Context, ino: number, handle: number): void {
   const { file, lastWriter, last } = released;
   const inode = ctx.namespace.get(ino);
   if (inode !== undefined && lastWriter) afterWriting(ctx, inode);
-  if (inode !== undefined && last) ctx.placing.closed(inode);
+  if (inode !== undefined && last) ctx.heating.closed(inode);
   if (last) ctx.files.becomeIdle(file);
 }
 

@@ -8,16 +8,18 @@
 import { classifyByContent } from '../policy/classify.js';
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
+import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
+import type { Tier } from '../tiers/types.js';
 import { recordBacking } from './attributes.js';
-import { writeBacktrace } from './backtraces.js';
+import { isHarmless } from './backtraces.js';
 import type { Context } from './context.js';
-import { isRegular, O_NOFOLLOW, O_RDWR } from './modes.js';
+import { isRegular } from './modes.js';
 
 /** Enough for the header of every format that is recognised. */
 const HEAD_BYTES = 4096;
 /** From this many files on, one flush of the whole tier costs less than one of each file. */
 const FLUSH_TOGETHER = 16;
-const BATCH = 256;
+const BATCH = 512;
 
 /** A file between the look at it and the flush. */
 interface Prepared {
@@ -75,7 +77,7 @@ export class Settling {
   private async settleAll(inos: number[]): Promise<void> {
     const prepared: Prepared[] = [];
     try {
-      for (const ino of inos) await this.prepareInto(prepared, ino);
+      for (const [tier, inodes] of this.byTier(inos)) await this.prepare(prepared, tier, inodes);
       await this.flush(prepared);
       for (const file of prepared) this.finish(file);
     } catch (error) {
@@ -86,24 +88,47 @@ export class Settling {
     }
   }
 
-  /** Steps 1 to 3 for one file: backtrace, head, and what must not change until the end. */
-  private async prepareInto(prepared: Prepared[], ino: number): Promise<void> {
-    const { ctx } = this;
-    const inode = this.settleable(ino);
-    if (inode === undefined) return;
-    const tier = ctx.tiers.byId(inode.plainTier);
-    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return;
-    try {
-      const fd = await native.open(ctx.tiers.backingPath(tier, ino), O_RDWR | O_NOFOLLOW, 0);
-      const changes = ctx.files.changeCount(ino);
-      const file: Prepared = { ino, fd, tier: tier.id, changes, head: Buffer.alloc(0) };
-      prepared.push(file);
-      writeBacktrace(ctx, fd, inode);
-      file.head = await native.read(fd, 0, HEAD_BYTES);
-    } catch (error) {
-      ctx.log.warn({ err: error, ino }, 'a file could not be settled; it is tried again');
-      this.schedule(ino);
+  private byTier(inos: number[]): Map<Tier, Inode[]> {
+    const tiers = new Map<Tier, Inode[]>();
+    for (const ino of inos) {
+      const inode = this.settleable(ino);
+      const tier = inode && this.ctx.tiers.byId(inode.plainTier);
+      if (!tier || tier.state === 'missing' || tier.state === 'read-only') continue;
+      const others = tiers.get(tier);
+      if (others === undefined) tiers.set(tier, [inode]);
+      else others.push(inode);
     }
+    return tiers;
+  }
+
+  /** Steps 1 to 3: backtraces, heads, and what must not change until the end. */
+  private async prepare(prepared: Prepared[], tier: Tier, inodes: Inode[]): Promise<void> {
+    const { ctx } = this;
+    const changes = inodes.map(({ ino }) => ctx.files.changeCount(ino));
+    const inos = inodes.map(({ ino }) => ino);
+    const { fds, labelled, heads } = await native.labelFiles(
+      inos.map((ino) => ctx.tiers.backingPath(tier, ino)),
+      inodes.map((inode) => encodeBacktrace(ctx.namespace, ctx.tiers.volumeId, inode)),
+      BACKTRACE_XATTR,
+      HEAD_BYTES,
+    );
+    inos.forEach((ino, i) => {
+      const fd = fds[i];
+      const errno = fd < 0 ? -fd : isHarmless(-labelled[i]) ? 0 : -labelled[i];
+      if (errno === 0) {
+        prepared.push({ ino, fd, tier: tier.id, changes: changes[i], head: heads[i] });
+      } else {
+        if (fd >= 0) native.close(fd);
+        this.failed(ino, errno);
+      }
+    });
+  }
+
+  private failed(ino: number, errno: number): void {
+    // It may have been deleted meanwhile.
+    if (this.settleable(ino) === undefined) return;
+    this.ctx.log.warn({ ino, errno }, 'a file could not be settled; it is tried again');
+    this.schedule(ino);
   }
 
   private async flush(prepared: Prepared[]): Promise<void> {

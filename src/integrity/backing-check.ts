@@ -91,11 +91,12 @@ async function checkDirectory(
     report({ what: 'no-directory', subject: `tier ${tier.name}`, detail, repair: 'mount again' });
     return [];
   });
+  const spares = new Set(namespace.spares());
   for (const name of names) {
     const ino = Number.parseInt(name, 16);
     const path = `${directory}/${name}`;
-    if (tiers.backingPath(tier, ino) === path && namespace.get(ino)?.plainTier === tier.id)
-      continue;
+    const known = namespace.get(ino)?.plainTier === tier.id || spares.has(ino);
+    if (tiers.backingPath(tier, ino) === path && known) continue;
     const subject = `tier ${tier.name}`;
     const detail = `no file has its bytes in ${path}`;
     report({ what: 'left-over', subject, detail, repair: 'mount again, or remove it by hand' });

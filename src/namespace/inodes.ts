@@ -85,7 +85,7 @@ export function createInodes({ store, counters, unsettled, cached }: InodesParts
       return inode;
     },
 
-    create: (fields) => createAt(counters.nextIno(), fields),
+    create: (fields) => createAt(fields.ino ?? counters.nextIno(), fields),
     createAt,
 
     update(inode) {

@@ -32,6 +32,7 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
   const counters = createCounters(store, ROOT_INO + 1);
   const unsettled = createNumberSet(store.table('unsettled'));
   const orphans = createNumberSet(store.table('orphans'));
+  const spares = createNumberSet(store.table('spares'));
   const entries = createEntries(store.table('entries'), parts.hash ?? createNameHash());
   const xattrs = createXattrs(store.table('xattrs'));
   const cached = parts.cachedInodes ?? CACHED_INODES;
@@ -56,6 +57,13 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
     addOrphan: orphans.add,
     removeOrphan: orphans.delete,
     orphans: orphans.values,
+    reserveSpare() {
+      const ino = counters.nextIno();
+      spares.add(ino);
+      return ino;
+    },
+    removeSpare: spares.delete,
+    spares: spares.values,
     unsettled: unsettled.values,
     pathOf: (ino) => pathOf(inodes, ino),
     counts: {

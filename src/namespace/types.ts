@@ -76,6 +76,8 @@ export interface NewInode {
   gid: number;
   rdev?: number;
   target?: Name;
+  /** A number that was reserved for a spare; without it the next one is taken. */
+  ino?: number;
 }
 
 export interface Namespace {
@@ -106,6 +108,10 @@ export interface Namespace {
   addOrphan(ino: number): void;
   removeOrphan(ino: number): void;
   orphans(): number[];
+  /** Takes a number for a backing file that is made before its inode, and notes it as a spare's. */
+  reserveSpare(): number;
+  removeSpare(ino: number): void;
+  spares(): number[];
   /** Inodes whose backing file may be newer than the record; kept by `update` from `unsettled`. */
   unsettled(): number[];
 
