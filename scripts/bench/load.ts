@@ -78,8 +78,9 @@ function progress(text: string): void {
 
 /** Raw with everything cached is what `backing` is compared with: both read memory, not a medium. */
 function lendRawFigures(rows: Row[]): void {
-  for (const row of rows.filter((candidate) => candidate.cache === 'backing')) {
-    const warm = rows.find((other) => other.measure === row.measure && other.cache === 'warm');
+  for (const row of rows.filter(({ labels }) => labels.cache === 'backing')) {
+    const { measure } = row.labels;
+    const warm = rows.find(({ labels }) => labels.measure === measure && labels.cache === 'warm');
     const raw = warm?.samples['raw'];
     if (raw !== undefined) row.samples = { raw, ...row.samples };
   }
@@ -91,7 +92,7 @@ async function measureAll(options: Options): Promise<Row[]> {
   const rows = new Map<Measure, Row>();
   for (const measure of chosen) {
     const { name, cache, unit } = measure;
-    rows.set(measure, { measure: name, cache, unit, samples: {} });
+    rows.set(measure, { labels: { measure: name, cache, unit }, samples: {} });
   }
   try {
     for (let repeat = 0; repeat < options.repeats; repeat++) {

@@ -1,11 +1,9 @@
 /** Results of a benchmark: medians, ratios to the raw filesystem, as a table or as JSON. */
 import { cpus, release, totalmem } from 'node:os';
-import type { CacheState } from './measures.js';
 
 export interface Row {
-  measure: string;
-  cache: CacheState;
-  unit: string;
+  /** What was measured, and how: one text per label column. */
+  labels: Record<string, string>;
   /** Samples by subject, in the order they were taken. */
   samples: Record<string, number[]>;
 }
@@ -35,10 +33,10 @@ export function toJson(rows: readonly Row[], settings: object): string {
   return JSON.stringify({ machine: machine(), settings, results }, null, 2);
 }
 
-/** A Markdown table: the raw figure, then each subject with its ratio to it. */
+/** A Markdown table: the raw figure, then each subject with its ratio to it. Rows have the same labels. */
 export function toTable(rows: readonly Row[], subjects: readonly string[]): string {
-  const header = ['measure', 'cache', 'unit', ...subjects];
-  const lines = rows.map((row) => [row.measure, row.cache, row.unit, ...cells(row, subjects)]);
+  const header = [...Object.keys(rows[0]?.labels ?? {}), ...subjects];
+  const lines = rows.map((row) => [...Object.values(row.labels), ...cells(row, subjects)]);
   const all = [header, header.map(() => '---'), ...lines];
   const widths = header.map((_, column) => Math.max(...all.map((line) => line[column].length)));
   return all
