@@ -1,7 +1,9 @@
 #include "addon/session.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -18,6 +20,7 @@ constexpr int64_t kNoReply = -100'001;
 
 // Requests per turn of the event loop, so that timers and other descriptors get theirs.
 constexpr int kTurn = 64;
+constexpr int kSleepMs = 1;
 // The kernel's largest control request is a BATCH_FORGET that fills the buffer it is read into.
 constexpr size_t kRequestLength = fuse::kRequestCapacity;
 constexpr size_t kReplyLength = fuse::kMaxTransfer + fuse::kPage;
@@ -102,10 +105,9 @@ fuse::SessionEvents SessionWrap::Events() {
 
 void SessionWrap::Start(const Napi::CallbackInfo& info) {
   if (started_ || stopped_) return;
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(info.Env(), &loop);
+  napi_get_uv_event_loop(info.Env(), &loop_);
   poll_ = new uv_poll_t;
-  if (const int failed = uv_poll_init(loop, poll_, session_->poll_fd()); failed != 0) {
+  if (const int failed = uv_poll_init(loop_, poll_, session_->poll_fd()); failed != 0) {
     delete std::exchange(poll_, nullptr);
     ThrowIfError(info.Env(), Status::Error(-failed, "uv_poll_init"));
     return;
@@ -165,17 +167,33 @@ bool SessionWrap::TakeNext(fuse::Request* request) {
   return received == fuse::Device::Received::kRequest;
 }
 
-// After an answer it looks a little longer: the next request often follows at once. After a request
-// for the data threads it does not, since they read on; nor after one that is answered later, whose
+// After an answer it waits a little: the next request often follows at once. After a request for
+// the data threads it does not, since they read on; nor after one that is answered later, whose
 // promise waits for this turn to end.
 fuse::Device::Received SessionWrap::Receive(fuse::Request* request, int* error) {
   auto received = session_->Receive(request, error);
-  if (received != fuse::Device::Received::kNothing || !linger_) return received;
-  busy_poll_.Try([&] {
+  if (received != fuse::Device::Received::kNothing) {
+    follower_.Busy();
+    return received;
+  }
+  if (!linger_) return received;
+  const auto look = [&] {
     received = session_->Receive(request, error);
     return received != fuse::Device::Received::kNothing;
-  });
+  };
+  if (!busy_poll_.Try(look) && Sleep()) look();
+  if (received == fuse::Device::Received::kRequest) follower_.Waited(request->header().pid);
   return received;
+}
+
+// Sleeps within the turn, for that costs less than a turn of the event loop; true where something
+// is ready. Not for long: what the answers left to do runs when the turn ends.
+bool SessionWrap::Sleep() {
+  uv_update_time(loop_);
+  const int timeout = uv_backend_timeout(loop_);
+  pollfd ready{uv_backend_fd(loop_), POLLIN, 0};
+  const int limit = timeout < 0 ? kSleepMs : std::min(timeout, kSleepMs);
+  return limit > 0 && poll(&ready, 1, limit) > 0;
 }
 
 size_t SessionWrap::Show(fuse::Request request) {

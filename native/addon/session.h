@@ -10,6 +10,7 @@
 
 #include "addon/async.h"
 #include "fuse/busy_poll.h"
+#include "fuse/cpu_follower.h"
 #include "fuse/session.h"
 
 namespace coral::addon {
@@ -52,6 +53,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   size_t Advance();
   bool TakeNext(fuse::Request* request);
   fuse::Device::Received Receive(fuse::Request* request, int* error);
+  bool Sleep();
   size_t Show(fuse::Request request);
   bool CallOnRequests(size_t length);
   void Finish(int64_t result);
@@ -73,6 +75,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   char* request_data_ = nullptr;  // memory of request_
   char* reply_data_ = nullptr;    // memory of reply_
   fuse::BusyPoll busy_poll_;
+  fuse::CpuFollower follower_;
+  uv_loop_t* loop_ = nullptr;          // set by Start
   uv_poll_t* poll_ = nullptr;          // owned by the event loop while it is polled
   std::deque<fuse::Request> backlog_;  // taken from the inbox, not shown yet
   int reads_ = 0;                      // from the descriptor, left for this turn
