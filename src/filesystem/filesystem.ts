@@ -93,7 +93,7 @@ function operationsOf(ctx: Context): Operations {
     lookup: (_caller, parent, name) => lookup(ctx, parent, name),
     forget: (ino) => ctx.orphans.forget(ino),
     getattr: (_caller, ino) => attributesOf(ctx, inodeOf(ctx, ino)),
-    setattr: (_caller, request) => setattr(ctx, request),
+    setattr: (caller, request) => setattr(ctx, caller, request),
     readlink: (_caller, ino) => readlink(ctx, ino),
     symlink: (caller, parent, name, target) => symlink(ctx, caller, parent, name, target),
     mknod: (caller, parent, name, mode, rdev) => mknod(ctx, caller, parent, name, mode, rdev),

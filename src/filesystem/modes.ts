@@ -24,9 +24,3 @@ export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 /** DT_* value for directory entries. */
 export const entryType = (mode: number): number => (mode & S_IFMT) >> 12;
 export const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;
-
-/** Mode after a write or a change of owner by one who may not keep the set-id bits. */
-export function withoutSetId(mode: number): number {
-  const kept = mode & ~S_ISUID;
-  return (mode & S_IXGRP) !== 0 ? kept & ~S_ISGID : kept;
-}
