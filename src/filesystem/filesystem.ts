@@ -100,8 +100,8 @@ function operationsOf(ctx: Context): Operations {
     mkdir: (caller, parent, name, mode) => mkdir(ctx, caller, parent, name, mode),
     unlink: (_caller, parent, name) => unlink(ctx, parent, name),
     rmdir: (_caller, parent, name) => rmdir(ctx, parent, name),
-    rename: (_caller, parent, name, newParent, newName, flags) =>
-      rename(ctx, parent, name, newParent, newName, flags),
+    rename: (caller, parent, name, newParent, newName, flags) =>
+      rename(ctx, caller, { parent, name }, { parent: newParent, name: newName }, flags),
     link: (_caller, ino, newParent, newName) => link(ctx, ino, newParent, newName),
     open: (caller, ino, flags, openFlags) => open(ctx, caller, ino, flags, openFlags),
     create: (caller, parent, name, flags, mode) => create(ctx, caller, parent, name, flags, mode),

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 export const S_IFMT = constants.S_IFMT;
 export const S_IFDIR = constants.S_IFDIR;
 export const S_IFREG = constants.S_IFREG;
+export const S_IFCHR = constants.S_IFCHR;
 export const S_IFLNK = constants.S_IFLNK;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
