@@ -22,6 +22,8 @@ export interface Case {
   packed: boolean;
   /** Calls `env.remount`. */
   remounts: boolean;
+  /** Takes many seconds: runs on ext4 and in one way to mount. */
+  long: boolean;
   /** `directory` is fresh, empty, and belongs to who runs the case, mode 0755. */
   run(directory: string, env: Env): void | Promise<void>;
 }
@@ -36,13 +38,18 @@ type Traits = Partial<Omit<Case, 'name' | 'run'>>;
 
 /** A case that any user can run. */
 export function anyone(name: string, run: Run, traits: Traits = {}): Case {
-  return { name, run, needsRoot: false, packed: false, remounts: false, ...traits };
+  const usual = { needsRoot: false, packed: false, remounts: false, long: false };
+  return { name, run, ...usual, ...traits };
 }
 
 /** A case that only root can run. */
 export function root(name: string, run: Run, traits: Traits = {}): Case {
   return anyone(name, run, { needsRoot: true, ...traits });
 }
+
+/** What a user without rights can run in a process that does nothing but that. */
+export const ordinary = ({ needsRoot, remounts, long }: Case): boolean =>
+  !needsRoot && !remounts && !long;
 
 /** The call fails with this errno. */
 export function fails(code: string, work: () => unknown): void {

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { must, run } from '../../scripts/lib/process.js';
 import { checkout, createVolume } from '../e2e/harness.js';
-import type { Case, Env, Family } from './cases.js';
+import { ordinary, type Case, type Env, type Family } from './cases.js';
 import { runCases, type Outcome } from './run-cases.js';
 
 export interface Place {
@@ -31,7 +31,7 @@ export async function ext4(t: TestContext): Promise<Place> {
   await must('mkfs.ext4', ['-q', '-F', '-I', '256', image]);
   await mount([]);
   t.after(async () => {
-    await run('umount', [mountpoint]);
+    await run('umount', ['-l', mountpoint]);
     await must('rm', ['-rf', '--one-file-system', root]);
   });
   const remount = async (options: string[] = []) => {
@@ -57,7 +57,8 @@ function inThisProcess(directory: string, env: Env, accepts: Place['accepts']): 
 export function plain(...options: string[]) {
   return async (t: TestContext): Promise<Place> => {
     const { mountpoint, env } = await mounted(t, options);
-    return inThisProcess(mountpoint, { ...env, settle: without }, () => true);
+    const accepts = ({ long }: Case): boolean => !long || options.length === 0;
+    return inThisProcess(mountpoint, { ...env, settle: without }, accepts);
   };
 }
 
@@ -107,7 +108,7 @@ export async function ordinaryUser(t: TestContext): Promise<Place> {
   await asUser(join(copy, 'bin/coral-reef'), 'mount', volume.path, mountpoint);
   const child = join(copy, relative(checkout, fileURLToPath(import.meta.url)), '../child.js');
   return {
-    accepts: ({ needsRoot, remounts }) => !needsRoot && !remounts,
+    accepts: ordinary,
     run: async ({ name }) => {
       const said = await asUser(process.execPath, child, name, mountpoint, elsewhere);
       return JSON.parse(said) as Outcome[];
