@@ -4,7 +4,7 @@ import type { Inode } from '../namespace/types.js';
 import { FileError } from '../fuse/errno.js';
 import type { Attributes } from '../fuse/operations.js';
 import type { Context } from './context.js';
-import { isDirectory, isRegular, withoutSetId } from './modes.js';
+import { isDirectory, isRegular } from './modes.js';
 
 /** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
 const CACHE_SECONDS = 86_400;
@@ -119,9 +119,7 @@ function isUntouchedSpare(inode: Inode, stat: Float64Array): boolean {
   return ahead > 0 || (ahead === 0 && inode.btimeNsec > stat[Stat.mtimeNsec]);
 }
 
-/** The kernel leaves it to us to take set-id bits from a file that was written to. */
 function recordModified(inode: Inode, sec: number, nsec: number): void {
-  inode.mode = withoutSetId(inode.mode);
   inode.mtimeSec = sec;
   inode.mtimeNsec = nsec;
   if (sec > inode.ctimeSec || (sec === inode.ctimeSec && nsec > inode.ctimeNsec)) {

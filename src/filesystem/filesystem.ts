@@ -93,15 +93,15 @@ function operationsOf(ctx: Context): Operations {
     lookup: (_caller, parent, name) => lookup(ctx, parent, name),
     forget: (ino) => ctx.orphans.forget(ino),
     getattr: (_caller, ino) => attributesOf(ctx, inodeOf(ctx, ino)),
-    setattr: (_caller, request) => setattr(ctx, request),
+    setattr: (caller, request) => setattr(ctx, caller, request),
     readlink: (_caller, ino) => readlink(ctx, ino),
     symlink: (caller, parent, name, target) => symlink(ctx, caller, parent, name, target),
     mknod: (caller, parent, name, mode, rdev) => mknod(ctx, caller, parent, name, mode, rdev),
     mkdir: (caller, parent, name, mode) => mkdir(ctx, caller, parent, name, mode),
     unlink: (_caller, parent, name) => unlink(ctx, parent, name),
     rmdir: (_caller, parent, name) => rmdir(ctx, parent, name),
-    rename: (_caller, parent, name, newParent, newName, flags) =>
-      rename(ctx, parent, name, newParent, newName, flags),
+    rename: (caller, parent, name, newParent, newName, flags) =>
+      rename(ctx, caller, { parent, name }, { parent: newParent, name: newName }, flags),
     link: (_caller, ino, newParent, newName) => link(ctx, ino, newParent, newName),
     open: (caller, ino, flags, openFlags) => open(ctx, caller, ino, flags, openFlags),
     create: (caller, parent, name, flags, mode) => create(ctx, caller, parent, name, flags, mode),

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 export const S_IFMT = constants.S_IFMT;
 export const S_IFDIR = constants.S_IFDIR;
 export const S_IFREG = constants.S_IFREG;
+export const S_IFCHR = constants.S_IFCHR;
 export const S_IFLNK = constants.S_IFLNK;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
@@ -24,9 +25,3 @@ export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 /** DT_* value for directory entries. */
 export const entryType = (mode: number): number => (mode & S_IFMT) >> 12;
 export const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;
-
-/** Mode after a write or a change of owner by one who may not keep the set-id bits. */
-export function withoutSetId(mode: number): number {
-  const kept = mode & ~S_ISUID;
-  return (mode & S_IXGRP) !== 0 ? kept & ~S_ISGID : kept;
-}

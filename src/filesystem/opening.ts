@@ -17,15 +17,16 @@ import {
 } from './backing.js';
 import type { Context } from './context.js';
 import { addFirstName, freeName, newInode } from './entries.js';
-import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG, withoutSetId } from './modes.js';
+import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
+import { dropSetId } from './set-id.js';
 import type { Spare } from './spares.js';
 import { beforeWriting, isPackedOnly, makePlain } from './writable.js';
 
 export function open(
   ctx: Context,
-  _caller: Caller,
+  caller: Caller,
   ino: number,
   flags: number,
   openFlags: number,
@@ -35,7 +36,7 @@ export function open(
   const file = ctx.files.acquire(ino, flags);
   try {
     ctx.heating.opened(inode);
-    if ((openFlags & OPEN_KILL_SUIDGID) !== 0) killSetId(ctx, inode);
+    if ((openFlags & OPEN_KILL_SUIDGID) !== 0 && dropSetId(inode, caller)) touchChanged(ctx, inode);
     if (file.queue === null && isReady(ctx, file, inode, flags)) {
       return openPlain(ctx, file, inode, flags);
     }
@@ -103,13 +104,6 @@ function promoteOnOpen(ctx: Context, inode: Inode): void {
   const tier = pinned?.name ?? placement.tier;
   const options = { pack: false, because: 'opened', urgent: false };
   ctx.migration.submit('promote', inode.ino, tier, options);
-}
-
-function killSetId(ctx: Context, inode: Inode): void {
-  const mode = withoutSetId(inode.mode);
-  if (mode === inode.mode) return;
-  inode.mode = mode;
-  touchChanged(ctx, inode);
 }
 
 export function create(

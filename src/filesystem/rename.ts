@@ -1,39 +1,61 @@
-/** rename(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. The kernel has checked permissions and loops. */
+/** rename(2) with all its flags. The kernel has checked permissions, loops, and which flags go together. */
 import { FileError } from '../fuse/errno.js';
+import type { Caller } from '../fuse/operations.js';
 import type { Inode, Name } from '../namespace/types.js';
 import { inodeOf, now, touchChanged, touchModified } from './attributes.js';
 import type { Context } from './context.js';
-import { checkName, directoryOf, dropDirectory, dropLink, existing } from './entries.js';
-import { entryType, isDirectory, LINK_MAX } from './modes.js';
+import {
+  addFirstName,
+  checkName,
+  directoryOf,
+  dropDirectory,
+  dropLink,
+  existing,
+  newInode,
+} from './entries.js';
+import { entryType, isDirectory, LINK_MAX, S_IFCHR } from './modes.js';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
+const RENAME_WHITEOUT = 4;
+const KNOWN = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 
 interface Place {
   directory: Inode;
   name: Name;
 }
 
+/** A name in a directory, by inode number. */
+export interface NameAt {
+  parent: number;
+  name: Name;
+}
+
 export function rename(
   ctx: Context,
-  parent: number,
-  name: Name,
-  newParent: number,
-  newName: Name,
+  caller: Caller,
+  source: NameAt,
+  destination: NameAt,
   flags: number,
 ): void {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) throw new FileError('EINVAL');
-  checkName(newName);
-  const from = { directory: directoryOf(ctx, parent), name };
-  const to = { directory: directoryOf(ctx, newParent), name: newName };
-  const inode = inodeOf(ctx, existing(ctx, parent, name).ino);
-  const targetEntry = ctx.namespace.lookup(newParent, newName);
+  if ((flags & ~KNOWN) !== 0) throw new FileError('EINVAL');
+  checkName(destination.name);
+  const from = { directory: directoryOf(ctx, source.parent), name: source.name };
+  const to = { directory: directoryOf(ctx, destination.parent), name: destination.name };
+  const inode = inodeOf(ctx, existing(ctx, source.parent, source.name).ino);
+  const targetEntry = ctx.namespace.lookup(destination.parent, destination.name);
   const target = targetEntry === undefined ? null : inodeOf(ctx, targetEntry.ino);
   if ((flags & RENAME_EXCHANGE) !== 0) return exchange(ctx, from, to, inode, target);
   if (target !== null && (flags & RENAME_NOREPLACE) !== 0) throw new FileError('EEXIST');
   if (target !== null && target.ino === inode.ino) return;
   if (target !== null) checkReplace(ctx, inode, target);
   move(ctx, from, to, inode, target);
+  if ((flags & RENAME_WHITEOUT) !== 0) leaveWhiteout(ctx, caller, from);
+}
+
+/** What an overlay puts where a lower file must not show: a character device 0:0 without permissions. */
+function leaveWhiteout(ctx: Context, caller: Caller, { directory, name }: Place): void {
+  addFirstName(ctx, directory, name, newInode(ctx, caller, directory, { mode: S_IFCHR }));
 }
 
 function checkReplace(ctx: Context, inode: Inode, target: Inode): void {

@@ -2,7 +2,7 @@
 import { native, Stat } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import { SetattrValid } from '../fuse/protocol.js';
-import type { Attributes, Result, SetattrRequest } from '../fuse/operations.js';
+import type { Attributes, Caller, Result, SetattrRequest } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
 import {
   attributesOf,
@@ -14,22 +14,27 @@ import {
   type Time,
 } from './attributes.js';
 import type { Context } from './context.js';
+import { dropSetId } from './set-id.js';
 import { withWritableData } from './writable.js';
-import { isDirectory, isRegular, O_RDWR, PERMISSIONS, withoutSetId } from './modes.js';
+import { isDirectory, isRegular, O_RDWR, PERMISSIONS } from './modes.js';
 
 const stat = new Float64Array(Stat.length);
 
-export function setattr(ctx: Context, request: SetattrRequest): Result<Attributes> {
-  if ((request.valid & SetattrValid.SIZE) !== 0) return truncateThenApply(ctx, request);
+export function setattr(ctx: Context, caller: Caller, request: SetattrRequest): Result<Attributes> {
+  if ((request.valid & SetattrValid.SIZE) !== 0) return truncateThenApply(ctx, caller, request);
   const inode = inodeOf(ctx, request.ino);
-  apply(ctx, inode, request);
+  apply(ctx, caller, inode, request);
   return attributesOf(ctx, inode);
 }
 
-async function truncateThenApply(ctx: Context, request: SetattrRequest): Promise<Attributes> {
+async function truncateThenApply(
+  ctx: Context,
+  caller: Caller,
+  request: SetattrRequest,
+): Promise<Attributes> {
   await truncate(ctx, request.ino, request.size);
   const inode = inodeOf(ctx, request.ino);
-  apply(ctx, inode, request);
+  apply(ctx, caller, inode, request);
   return attributesOf(ctx, inode);
 }
 
@@ -45,13 +50,28 @@ export async function truncate(ctx: Context, ino: number, size: number): Promise
   });
 }
 
-function apply(ctx: Context, inode: Inode, request: SetattrRequest): void {
+/** All that a request says about the file itself, not about who asks or through which handle. */
+const CHANGES =
+  SetattrValid.MODE |
+  SetattrValid.UID |
+  SetattrValid.GID |
+  SetattrValid.SIZE |
+  SetattrValid.ATIME |
+  SetattrValid.MTIME |
+  SetattrValid.CTIME;
+
+/**
+ * Before one writes who may not keep set-id bits, the kernel sends a request that changes nothing: with
+ * HANDLE_KILLPRIV_V2 it leaves the new mode to us (file_remove_privs, fuse_setattr).
+ */
+const takesSetId = (valid: number): boolean =>
+  (valid & (SetattrValid.KILL_SUIDGID | SetattrValid.UID | SetattrValid.GID)) !== 0 ||
+  (valid & CHANGES) === 0;
+
+function apply(ctx: Context, caller: Caller, inode: Inode, request: SetattrRequest): void {
   const { valid } = request;
-  // What was written before counts first: it takes set-id bits away that this request may set.
   refreshFromBacking(ctx, inode);
-  const owner = (valid & (SetattrValid.UID | SetattrValid.GID)) !== 0;
-  const killed = (valid & SetattrValid.KILL_SUIDGID) !== 0 || owner;
-  if (killed && !isDirectory(inode.mode)) inode.mode = withoutSetId(inode.mode);
+  if (takesSetId(valid) && !isDirectory(inode.mode)) dropSetId(inode, caller);
   if ((valid & SetattrValid.MODE) !== 0) {
     inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
   }

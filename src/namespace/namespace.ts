@@ -79,8 +79,10 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
   };
 }
 
+/** It belongs to who mounts first: an ordinary user could not make anything in it otherwise. */
 function createRoot(inodes: Inodes): void {
-  const root = inodes.createAt(ROOT_INO, { mode: ROOT_MODE, uid: 0, gid: 0 });
+  const [uid, gid] = [process.geteuid!(), process.getegid!()];
+  const root = inodes.createAt(ROOT_INO, { mode: ROOT_MODE, uid, gid });
   root.nlink = 2;
   root.parent = ROOT_INO;
   inodes.update(root);

@@ -256,7 +256,7 @@ function helpers(parts: Parts): Helpers {
   };
 }
 
-const NOTHING: SetattrRequest = {
+export const NOTHING: SetattrRequest = {
   ino: 0,
   valid: 0,
   size: 0,

@@ -1,0 +1,12 @@
+{
+  "targets": [
+    {
+      "target_name": "system_calls",
+      "sources": ["system_calls.cc"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-O2", "-Wall", "-Wextra", "-Werror", "-isystem <!(node -p \"require('node-addon-api').include_dir\")"]
+    }
+  ]
+}
