@@ -197,6 +197,11 @@ export interface FuseSession {
   unserve(ino: number): void;
   /** FUSE_NOTIFY_INVAL_INODE from a native thread. `offset` -1: attributes only. `length` 0: to the end. */
   invalidateInode(ino: number, offset: number, length: number): void;
+  /**
+   * Writes back what programs changed through mappings of an inode that is served here, and drops its cached
+   * pages. Resolves when the WRITE requests were answered, or at once after the end.
+   */
+  writeBack(ino: number): Promise<void>;
   invalidateEntry(parent: number, name: Buffer): void;
 }
 

@@ -50,6 +50,7 @@ Napi::Function SessionWrap::Class(Napi::Env env) {
        InstanceMethod<&SessionWrap::ServePacked>("servePacked"),
        InstanceMethod<&SessionWrap::Unserve>("unserve"),
        InstanceMethod<&SessionWrap::InvalidateInode>("invalidateInode"),
+       InstanceMethod<&SessionWrap::WriteBack>("writeBack"),
        InstanceMethod<&SessionWrap::InvalidateEntry>("invalidateEntry")});
 }
 
@@ -371,6 +372,27 @@ void SessionWrap::InvalidateInode(const Napi::CallbackInfo& info) {
   const int64_t offset = args.Integer(1);
   const int64_t length = args.Integer(2);
   if (args.ok() && !stopped_) session_->notifier().InvalidateInode(ino, offset, length);
+}
+
+// Pages that a mapping dirtied are written before they are dropped, and the kernel waits for that.
+Napi::Value SessionWrap::WriteBack(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  auto deferred = std::make_shared<Napi::Promise::Deferred>(info.Env());
+  const auto promise = deferred->Promise();
+  if (!args.ok()) return info.Env().Undefined();
+  const auto done = [tasks = tasks_, deferred = std::move(deferred)] {
+    tasks->Post([deferred](Napi::Env env) {
+      const Napi::HandleScope scope(env);
+      deferred->Resolve(env.Undefined());
+    });
+  };
+  if (stopped_) {
+    done();
+  } else {
+    session_->notifier().InvalidateInode(ino, 0, 0, done);
+  }
+  return promise;
 }
 
 void SessionWrap::InvalidateEntry(const Napi::CallbackInfo& info) {

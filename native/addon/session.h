@@ -42,6 +42,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   void ServePacked(const Napi::CallbackInfo& info);
   void Unserve(const Napi::CallbackInfo& info);
   void InvalidateInode(const Napi::CallbackInfo& info);
+  Napi::Value WriteBack(const Napi::CallbackInfo& info);
   void InvalidateEntry(const Napi::CallbackInfo& info);
 
   fuse::SessionEvents Events();

@@ -15,22 +15,25 @@ void Notifier::Stop() {
 }
 
 bool Notifier::Quiesce() {
+  std::deque<Message> dropped;
   std::lock_guard lock(mutex_);
   stopping_ = true;
-  queue_.clear();
+  dropped.swap(queue_);
+  for (const Message& message : dropped) message.Done();
   return !sending_;
 }
 
-void Notifier::InvalidateInode(uint64_t ino, int64_t offset, int64_t length) {
+void Notifier::InvalidateInode(uint64_t ino, int64_t offset, int64_t length,
+                               std::function<void()> sent) {
   const NotifyInvalidateInode out{ino, offset, length};
-  Message message{kNotifyInvalidateInode, std::vector<char>(sizeof(out))};
+  Message message{kNotifyInvalidateInode, std::vector<char>(sizeof(out)), std::move(sent)};
   memcpy(message.body.data(), &out, sizeof(out));
   Queue(std::move(message));
 }
 
 void Notifier::InvalidateEntry(uint64_t parent, std::string_view name) {
   const NotifyInvalidateEntry out{parent, static_cast<uint32_t>(name.size()), 0};
-  Message message{kNotifyInvalidateEntry, std::vector<char>(sizeof(out) + name.size() + 1)};
+  Message message{kNotifyInvalidateEntry, std::vector<char>(sizeof(out) + name.size() + 1), {}};
   memcpy(message.body.data(), &out, sizeof(out));
   memcpy(message.body.data() + sizeof(out), name.data(), name.size());
   Queue(std::move(message));
@@ -39,7 +42,7 @@ void Notifier::InvalidateEntry(uint64_t parent, std::string_view name) {
 void Notifier::Queue(Message message) {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (stopping_) return message.Done();
     queue_.push_back(std::move(message));
   }
   wake_.notify_one();
@@ -55,6 +58,7 @@ void Notifier::Run() {
     sending_ = true;
     lock.unlock();
     device_.Notify(message.code, message.body);
+    message.Done();
     lock.lock();
     sending_ = false;
   }

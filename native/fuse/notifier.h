@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -24,13 +25,19 @@ class Notifier {
   // From here on nothing more is sent. True once nothing is being sent either.
   bool Quiesce();
 
-  void InvalidateInode(uint64_t ino, int64_t offset, int64_t length);
+  // `sent` is called from a thread once the kernel is done with it, or where it is dropped.
+  void InvalidateInode(uint64_t ino, int64_t offset, int64_t length,
+                       std::function<void()> sent = {});
   void InvalidateEntry(uint64_t parent, std::string_view name);
 
  private:
   struct Message {
     NotifyCode code;
     std::vector<char> body;
+    std::function<void()> sent;  // may be empty
+    void Done() const {
+      if (sent) sent();
+    }
   };
   void Queue(Message message);
   void Run();

@@ -57,12 +57,30 @@ export function lseek(ctx: Context, ino: number, offset: number, whence: number)
   const inode = inodeOf(ctx, ino);
   const file = ctx.files.peek(ino);
   if (file !== undefined && file.fd >= 0 && file.serving !== 'packed') {
+    if (mayHoldBack(file)) return seekWrittenBack(ctx, ino, offset, whence);
     return native.seek(file.fd, offset, whence);
   }
   if (offset >= inode.size) throw new FileError('ENXIO');
   if (whence === SEEK_DATA) return offset;
   if (whence === SEEK_HOLE) return inode.size;
   throw new FileError('EINVAL');
+}
+
+/**
+ * Without passthrough, what a program changed through a mapping may lie in the kernel's cache alone. The kernel
+ * writes that back before it punches, truncates or copies into a file, not before it looks for holes in one
+ * or copies from it: a reader would skip those bytes.
+ */
+const mayHoldBack = (file: OpenFile): boolean => file.serving === 'plain' && file.writers > 0;
+
+async function seekWrittenBack(
+  ctx: Context,
+  ino: number,
+  offset: number,
+  whence: number,
+): Promise<number> {
+  await ctx.session.writeBack(ino);
+  return native.seek(openPlainFd(ctx, ino), offset, whence);
 }
 
 /** Between plain files; for the rest the kernel copies through its cache. */
@@ -74,6 +92,8 @@ export async function copyFileRange(
   targetOffset: number,
   length: number,
 ): Promise<number> {
+  const file = ctx.files.peek(source);
+  if (file !== undefined && mayHoldBack(file)) await ctx.session.writeBack(source);
   const from = openPlainFd(ctx, source);
   const to = openPlainFd(ctx, target);
   const copied = await native.copyRange(from, sourceOffset, to, targetOffset, length);

@@ -83,6 +83,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
 /** Stands in before the mount and after it: the kernel remembers nothing then. */
 const DETACHED = {
   invalidateInode: () => undefined,
+  writeBack: () => Promise.resolve(),
   invalidateEntry: () => undefined,
   unserve: () => undefined,
   backingClose: () => undefined,

@@ -148,6 +148,16 @@ scenario('a directory moves with everything below it', {}, async (volume) => {
   }
 });
 
+scenario('a directory moves with files whose first name is gone', {}, async (volume) => {
+  const sum = await put(volume.at('models/base/first'), noise(MiB));
+  await must('ln', [volume.at('models/base/first'), volume.at('models/base/second')]);
+  await must('ln', [volume.at('models/base/second'), volume.at('third')]);
+  await must('rm', [volume.at('models/base/first'), volume.at('third')]);
+  await volume.demote('models/base');
+  assert.equal((await volume.where('models/base/second')).form, 'packed');
+  assert.equal(await digestFile(volume.at('models/base/second')), sum);
+});
+
 scenario('migration stops while paused and goes on when resumed', {}, async (volume) => {
   await put(volume.at('file'), noise(2 * MiB));
   await volume.must('migration', 'pause');

@@ -38,17 +38,20 @@ export function findTarget(namespace: Namespace, args: Record<string, unknown>):
     inode = entry === undefined ? undefined : namespace.get(entry.ino);
   }
   if (inode === undefined) throw absent(path);
-  adoptName(namespace, inode, below);
+  if (inode.parent === 0 && inode.ino !== ROOT_INO) adoptPath(namespace, inode, below);
   return { inode, below, path };
 }
 
-/** The link that its record named was removed: this one takes its place. */
-function adoptName(namespace: Namespace, inode: Inode, below: string): void {
-  if (inode.parent !== 0 || inode.ino === ROOT_INO) return;
+function adoptPath(namespace: Namespace, inode: Inode, below: string): void {
   const names = below.split('/').filter((name) => name !== '');
   const name = names.pop() ?? '';
   let parent = ROOT_INO;
   for (const directory of names) parent = namespace.lookup(parent, directory)?.ino ?? 0;
+  adoptName(namespace, inode, parent, name);
+}
+
+/** The link that its record named was removed: this one takes its place. */
+export function adoptName(namespace: Namespace, inode: Inode, parent: number, name: string): void {
   inode.parent = parent;
   inode.name = name;
   namespace.update(inode);

@@ -32,9 +32,10 @@ export async function move(
   return { path: target.path, kind, files: jobs.length, bytes, skipped, jobs };
 }
 
-/** @returns null where there is nothing to move. */
+/** @returns null where there is nothing to move: also where the file was deleted since it was found. */
 function submit(kind: JobKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
-  const { inode } = file;
+  const inode = parts.namespace.get(file.inode.ino);
+  if (inode === undefined || inode.nlink === 0) return null;
   if (inode.plainTier === 0 && inode.packedTier === 0) return null;
   const facts = factsOfTarget(parts, file);
   const placement = parts.rules.placementFor(facts);

@@ -1,7 +1,7 @@
 /** All files below a directory, in slices, so that a big tree does not hold up who reads and writes. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Inode, Namespace } from '../../namespace/types.js';
-import { isDirectory, isFile, type Target } from './find.js';
+import { adoptName, isDirectory, isFile, type Target } from './find.js';
 
 const SLICE = 500;
 
@@ -34,6 +34,7 @@ async function* children(namespace: Namespace, directory: Target): AsyncGenerato
     let read = 0;
     for (const entry of namespace.list(directory.inode.ino, cookie)) {
       const inode = namespace.get(entry.ino);
+      if (inode?.parent === 0) adoptName(namespace, inode, directory.inode.ino, entry.name);
       const below = `${directory.below === '/' ? '' : directory.below}/${entry.name}`;
       if (inode !== undefined) slice.push({ inode, below, path: below });
       cookie = entry.cookie;
