@@ -275,6 +275,8 @@ export interface NativeAddon {
     flags: number,
     options: string,
   ): MountResult;
+  /** Gives what is mounted there these MS_* flags, for every place where it is mounted. @throws EBUSY, EPERM. */
+  remount(mountpoint: string, flags: number): void;
   /** umount2; `lazy` is MNT_DETACH. Falls back to fusermount3 -u on EPERM. */
   unmount(mountpoint: string, lazy: boolean): void;
   createSession(fd: number, callbacks: FuseCallbacks): FuseSession;

@@ -37,6 +37,13 @@ Napi::Value Mount(const Napi::CallbackInfo& info) {
   return result;
 }
 
+void Remount(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const auto mountpoint = args.String(0);
+  const auto flags = static_cast<unsigned long>(args.Integer(1));
+  if (args.ok()) ThrowIfError(info.Env(), fuse::Remount(mountpoint, flags));
+}
+
 void Unmount(const Napi::CallbackInfo& info) {
   Args args(info);
   const auto mountpoint = args.String(0);
@@ -51,6 +58,7 @@ void Unmount(const Napi::CallbackInfo& info) {
 
 void RegisterFuse(Napi::Env env, Napi::Object exports) {
   exports.Set("mount", Napi::Function::New(env, Mount, "mount"));
+  exports.Set("remount", Napi::Function::New(env, Remount, "remount"));
   exports.Set("unmount", Napi::Function::New(env, Unmount, "unmount"));
   RegisterSession(env, exports);
 }

@@ -88,6 +88,13 @@ Status Mount(const MountRequest& request, Mounted* mounted, std::string* message
                   direct, message);
 }
 
+Status Remount(const std::string& mountpoint, unsigned long flags) {
+  if (mount("none", mountpoint.c_str(), nullptr, MS_REMOUNT | flags, nullptr) == 0) {
+    return Status::Ok();
+  }
+  return Status::FromErrno("mount", mountpoint);
+}
+
 Status Unmount(const std::string& mountpoint, bool lazy, std::string* message) {
   const int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
   if (umount2(mountpoint.c_str(), flags) == 0) return Status::Ok();

@@ -24,6 +24,8 @@ struct Mounted {
 // Where fusermount3 was asked and refused, the status names the syscall "fusermount3" and
 // `*message` is what it wrote to stderr.
 Status Mount(const MountRequest& request, Mounted* mounted, std::string* message);
+// Gives the whole filesystem that is mounted there these MS_* flags. For root.
+Status Remount(const std::string& mountpoint, unsigned long flags);
 Status Unmount(const std::string& mountpoint, bool lazy, std::string* message);
 
 }  // namespace coral::fuse

@@ -1,5 +1,6 @@
 /** `mount`: start the daemon of a volume; returns when it serves. Also the hidden verb of the child. */
 import { ExitCode } from '../config/errors.js';
+import type { MountRequest } from '../daemon/preflight.js';
 import { SERVE_VERB } from '../daemon/ready.js';
 import { optionLines } from './help-options.js';
 import type { Flag, Invocation, Verb } from './verb.js';
@@ -43,6 +44,8 @@ export const serveVerb: Verb = {
 async function mount(invocation: Invocation): Promise<ExitCode> {
   const request = requestOf(invocation);
   const { output } = invocation;
+  const { isRemount } = await import('../daemon/remount.js');
+  if (isRemount(request)) return changeMount(invocation, request);
   if (invocation.has('foreground')) {
     const { serveForeground } = await import('../daemon/serve.js');
     return serveForeground(request, (message) => output.say(message));
@@ -53,13 +56,20 @@ async function mount(invocation: Invocation): Promise<ExitCode> {
     return ExitCode.done;
   }
   const { launch } = await import('../daemon/launch.js');
-  const { plan, pid } = await launch(request);
+  const { plan, pid } = await launch(request, (message) => output.say(message));
   for (const warning of plan.warnings) output.say(`coral-reef: ${warning}`);
   const document = { mountpoint: plan.mountpoint, volume: plan.directory, pid };
   output.result(document, () => []);
   return ExitCode.done;
 }
 
-function requestOf({ positionals, texts }: Invocation) {
+async function changeMount(invocation: Invocation, request: MountRequest): Promise<ExitCode> {
+  if (invocation.has('fake')) return ExitCode.done;
+  const { remount } = await import('../daemon/remount.js');
+  invocation.output.result(await remount(request), () => []);
+  return ExitCode.done;
+}
+
+function requestOf({ positionals, texts }: Invocation): MountRequest {
   return { volume: positionals[0], mountpoint: positionals[1], options: texts('options') };
 }

@@ -1,4 +1,5 @@
 /** The options of mount(8) that every filesystem has, and what each means to mount(2). */
+import type { MountEntry } from './mountinfo.js';
 import type { KernelMount } from './types.js';
 
 /** Bits of mount(2), from <sys/mount.h>. */
@@ -9,6 +10,7 @@ export const MS = {
   NOEXEC: 0x8,
   SYNCHRONOUS: 0x10,
   DIRSYNC: 0x80,
+  NOSYMFOLLOW: 0x100,
   NOATIME: 0x400,
   NODIRATIME: 0x800,
   SILENT: 0x8000,
@@ -21,6 +23,7 @@ interface Effect {
   set?: number;
   clear?: number;
   allowOther?: boolean;
+  autoUnmount?: boolean;
 }
 
 const ATIME = MS.NOATIME | MS.RELATIME | MS.STRICTATIME;
@@ -46,10 +49,13 @@ const STANDARD: Readonly<Record<string, Effect>> = {
   diratime: { clear: MS.NODIRATIME },
   lazytime: { set: MS.LAZYTIME },
   nolazytime: { clear: MS.LAZYTIME },
+  nosymfollow: { set: MS.NOSYMFOLLOW },
+  symfollow: { clear: MS.NOSYMFOLLOW },
   silent: { set: MS.SILENT },
   loud: { clear: MS.SILENT },
   allow_other: { allowOther: true },
   noallow_other: { allowOther: false },
+  auto_unmount: { autoUnmount: true },
   // The kernel always checks permissions here, so asking for it changes nothing.
   default_permissions: {},
 };
@@ -63,6 +69,9 @@ const IGNORED = new Set(
 );
 const IGNORED_WITH_VALUE = /^(x-|X-|comment=|user=|uhelper=|helper=)/;
 
+/** Labels of SELinux: read by the kernel, before the filesystem sees its options. */
+const SECURITY_CONTEXT = /^(fs|def|root)?context=/;
+
 export const STANDARD_NAMES: readonly string[] = [...Object.keys(STANDARD), ...IGNORED];
 
 export function isIgnored(option: string): boolean {
@@ -70,7 +79,7 @@ export function isIgnored(option: string): boolean {
 }
 
 export function isStandard(option: string): boolean {
-  return Object.hasOwn(STANDARD, option);
+  return Object.hasOwn(STANDARD, option) || SECURITY_CONTEXT.test(option);
 }
 
 /**
@@ -79,12 +88,35 @@ export function isStandard(option: string): boolean {
  * other users need `allow_other` and the consent of /etc/fuse.conf.
  */
 export function kernelMount(options: readonly string[], isRoot: boolean): KernelMount {
-  let flags: number = MS.NOSUID | MS.NODEV;
-  let allowOther = isRoot;
-  for (const option of options) {
-    const effect = STANDARD[option];
-    flags = (flags & ~(effect.clear ?? 0)) | (effect.set ?? 0);
-    allowOther = effect.allowOther ?? allowOther;
-  }
-  return { flags, readOnly: (flags & MS.RDONLY) !== 0, allowOther };
+  const flags = withWords(MS.NOSUID | MS.NODEV, options);
+  return {
+    flags,
+    readOnly: (flags & MS.RDONLY) !== 0,
+    allowOther: lastSaid(options, 'allowOther') ?? isRoot,
+    autoUnmount: lastSaid(options, 'autoUnmount') ?? false,
+    contexts: options.filter((option) => SECURITY_CONTEXT.test(option)),
+  };
+}
+
+/** The flags that `words` make of `flags`; a later word wins over an earlier one. */
+export function withWords(flags: number, words: readonly string[]): number {
+  return words.reduce((sum, word) => {
+    const { clear = 0, set = 0 } = effectOf(word);
+    return (sum & ~clear) | set;
+  }, flags);
+}
+
+/** The flags that a mount has now, as a remount must name them to keep them. */
+export function flagsOf({ options, superOptions }: MountEntry): number {
+  const flags = withWords(0, [...superOptions, ...options.filter((word) => word !== 'rw')]);
+  // Mountinfo shows no word for it, and a remount without any word for access times keeps them.
+  return (flags & (MS.NOATIME | MS.RELATIME)) === 0 ? flags | MS.STRICTATIME : flags;
+}
+
+function lastSaid(words: readonly string[], key: 'allowOther' | 'autoUnmount') {
+  return words.map((word) => effectOf(word)[key]).findLast((said) => said !== undefined);
+}
+
+function effectOf(word: string): Effect {
+  return Object.hasOwn(STANDARD, word) ? STANDARD[word] : {};
 }

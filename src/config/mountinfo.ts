@@ -13,7 +13,10 @@ export interface MountEntry {
   mountpoint: string;
   type: string;
   source: string;
+  /** Of this mount. */
   options: string[];
+  /** Of the filesystem, the same wherever it is mounted. */
+  superOptions: string[];
 }
 
 export const CORAL_REEF_TYPE = 'fuse.coral-reef';
@@ -36,6 +39,7 @@ export function parseMountinfo(text: string): MountEntry[] {
       options: fields[5].split(','),
       type: unescapeOctal(fields[dash + 1]),
       source: unescapeOctal(fields[dash + 2]),
+      superOptions: (fields[dash + 3] ?? '').split(','),
     });
   }
   return entries;

@@ -77,6 +77,12 @@ export const OPTIONS = {
     ['fail', 'degraded'],
     "a tier's disk is not there: refuse, or serve the rest and answer EIO",
   ),
+  waitForTiers: option(
+    'wait-for-tiers',
+    'DURATION',
+    'how long mount waits for tiers whose disks are not there yet',
+    duration,
+  ),
   config: option('config', 'FILE', 'YAML file with the same settings and the rules', path),
   log: choice('log', LOG_LEVELS, 'what is logged'),
 } as const satisfies Readonly<Record<string, OptionSpec>>;

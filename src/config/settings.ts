@@ -90,10 +90,15 @@ function readCommandLine(texts: readonly string[]): CommandLine {
   return { values: readWords(words), standard };
 }
 
-/** Cuts at commas that no backslash escapes. */
+/** Cuts at commas that no backslash escapes and that are not inside a quoted SELinux label. */
 export function splitOptions(text: string): string[] {
-  const words = text.match(/(?:\\.|[^,\\]|\\$)+/gs) ?? [];
+  const words = text.match(/(?:(?<=context=)"[^"]*"|\\.|[^,\\]|\\$)+/gs) ?? [];
   return words.map((word) => word.replace(/\\([,\\])/g, '$1')).filter((word) => word !== '');
+}
+
+/** The reverse of `splitOptions`. */
+export function joinOptions(words: readonly string[]): string {
+  return words.map((word) => word.replace(/[,\\]/g, '\\$&')).join(',');
 }
 
 function commandLineWord(word: string): OptionWord {
@@ -138,6 +143,7 @@ function build(values: OptionValues, configFile: string | null, file: ConfigFile
     passthrough: values.passthrough ?? 'auto',
     channel: values.channel ?? 'native',
     missingTier: values.missingTier ?? 'fail',
+    waitForTiersMs: values.waitForTiers ?? 0,
     configFile,
     rules: file.rules,
     log: values.log ?? 'info',

@@ -18,8 +18,16 @@ export interface KernelMount {
   flags: number;
   readOnly: boolean;
   allowOther: boolean;
+  /** The mount goes when the daemon dies. */
+  autoUnmount: boolean;
+  /** Words of SELinux for the kernel. */
+  contexts: readonly string[];
 }
 
+/**
+ * One object per mount, which all parts share. A remount changes the values of `config/live.ts` in place: a
+ * part reads them when it needs them and keeps no copy.
+ */
 export interface Settings {
   policy: PolicyPreset;
   /** tier.NAME=DIR */
@@ -37,6 +45,8 @@ export interface Settings {
   passthrough: 'auto' | 'off';
   channel: 'native' | 'fuse-native';
   missingTier: 'fail' | 'degraded';
+  /** How long a mount waits for tiers that are not there yet; 0 for not at all. */
+  waitForTiersMs: number;
   configFile: string | null;
   /** The operator's rules; defaults come after them. */
   rules: readonly Rule[];

@@ -15,7 +15,10 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { createChannel } from '../fuse/channel.js';
+import { formatDuration } from '../config/units.js';
 import { errorField, type Log } from '../observe/log.js';
+import { configuredTiers } from '../tiers/tier-set.js';
+import { waitForTiers } from '../tiers/waiting.js';
 import { openControl } from './control.js';
 import { detach, isMounted, mountKernel, raiseReadAhead } from './kernel-mount.js';
 import { openParts, type Parts } from './parts.js';
@@ -33,11 +36,18 @@ export interface Daemon {
   stop(reason: string): void;
 }
 
-/** Resolves when the mount serves. @throws CoralError; nothing is left behind then */
-export async function startDaemon(plan: MountPlan, log: Log): Promise<Daemon> {
+/** Whoever waits for the start. */
+export interface Start {
+  say(message: string): void;
+  /** Ends the wait for tiers. */
+  signal: AbortSignal;
+}
+
+/** Resolves when the mount serves. @throws CoralError, WaitEnded; nothing is left behind then */
+export async function startDaemon(plan: MountPlan, log: Log, start: Start): Promise<Daemon> {
   const teardown = createTeardown(log);
   try {
-    const parts = await openParts(plan, log, teardown);
+    const parts = await openParts(plan, log, teardown, () => tiersArrive(plan, log, start));
     clearLeftover(plan, log);
     const connection = await connect(parts, teardown);
     raiseReadAhead(plan.mountpoint, log);
@@ -50,6 +60,16 @@ export async function startDaemon(plan: MountPlan, log: Log): Promise<Daemon> {
     await teardown.run();
     throw error;
   }
+}
+
+function tiersArrive(plan: MountPlan, log: Log, { say, signal }: Start): Promise<void> {
+  const { volume, settings } = plan;
+  const tiers = configuredTiers({ volume, overrides: settings.tierDirectories });
+  const limit = formatDuration(settings.waitForTiersMs);
+  return waitForTiers(tiers, volume.id, settings.waitForTiersMs, signal, (problems) => {
+    log.info({ problems, limit }, 'waiting for tiers');
+    say(`coral-reef: ${plan.directory}: waiting up to ${limit}: ${problems.join('; ')}`);
+  });
 }
 
 interface Connection {

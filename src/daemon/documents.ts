@@ -84,6 +84,14 @@ export interface MoveDocument {
   jobs: Job[];
 }
 
+export interface RemountDocument {
+  mountpoint: string;
+  volume: string;
+  readOnly: boolean;
+  /** Names in `policy show --json` of the settings that changed. */
+  changed: string[];
+}
+
 export interface PinDocument {
   path: string;
   pinned: string | null;

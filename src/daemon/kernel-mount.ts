@@ -14,7 +14,7 @@ const READ_AHEAD_KIB = 16 * 1024;
 
 /** @returns the FUSE descriptor. @throws CoralError */
 export function mountKernel(volume: string, mountpoint: string, mount: KernelMount): number {
-  const options = ['default_permissions', `max_read=${MAX_READ}`];
+  const options = ['default_permissions', `max_read=${MAX_READ}`, ...mount.contexts];
   if (mount.allowOther) options.push('allow_other');
   try {
     return native.mount(volume, mountpoint, SUBTYPE, mount.flags, options.join(',')).fd;

@@ -6,13 +6,20 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode, reasonOf } from '../config/errors.js';
 import { setAside } from '../observe/log.js';
 import { planMount, type MountPlan, type MountRequest } from './preflight.js';
-import { READY_FD, SERVE_VERB, type ReadyMessage } from './ready.js';
+import { lineReader } from './protocol.js';
+import { READY_FD, SERVE_VERB, type ReadyMessage, type StartResult } from './ready.js';
+
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 
 /**
- * Checks what can be checked, then starts the daemon.
+ * Checks what can be checked, then starts the daemon. What it says meanwhile goes to `say`; a signal that ends
+ * this process before it serves ends it too.
  * @returns the plan and the daemon's pid once it serves. @throws CoralError with the daemon's reason
  */
-export async function launch(request: MountRequest): Promise<{ plan: MountPlan; pid: number }> {
+export async function launch(
+  request: MountRequest,
+  say: (message: string) => void,
+): Promise<{ plan: MountPlan; pid: number }> {
   const plan = await planMount(request);
   const words = [plan.directory, plan.mountpoint];
   for (const option of request.options) words.push('-o', option);
@@ -23,7 +30,9 @@ export async function launch(request: MountRequest): Promise<{ plan: MountPlan; 
     stdio: ['ignore', stray, stray, 'pipe'],
   });
   closeSync(stray);
-  const message = await readyMessage(child, plan.directory);
+  const release = endTogether(child);
+  const message = await startResult(child, plan.directory, say);
+  release();
   child.unref();
   if (message.ok) return { plan, pid: message.pid };
   throw new CoralError(message.exitCode, message.message);
@@ -31,15 +40,33 @@ export async function launch(request: MountRequest): Promise<{ plan: MountPlan; 
 
 type Child = ReturnType<typeof spawn>;
 
-function readyMessage(child: Child, directory: string): Promise<ReadyMessage> {
+/** @returns what undoes it */
+function endTogether(child: Child): () => void {
+  const pass = (signal: NodeJS.Signals) => void child.kill(signal);
+  for (const signal of SIGNALS) process.on(signal, pass);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, pass);
+  };
+}
+
+function startResult(
+  child: Child,
+  directory: string,
+  say: (message: string) => void,
+): Promise<StartResult> {
   return new Promise((resolve, reject) => {
-    let text = '';
+    let result: StartResult | undefined;
     const pipe = child.stdio[READY_FD] as NodeJS.ReadableStream & { destroy(): void };
-    pipe.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const read = lineReader((line) => {
+      const message = JSON.parse(line) as ReadyMessage;
+      if ('note' in message) say(message.note);
+      else result = message;
+    });
+    pipe.on('data', read);
     pipe.on('error', reject);
     pipe.on('end', () => {
       pipe.destroy();
-      resolve(text === '' ? diedSilently(directory) : (JSON.parse(text) as ReadyMessage));
+      resolve(result ?? diedSilently(directory));
     });
     child.once('error', (error) => reject(cannotStart(error)));
   });
@@ -64,7 +91,7 @@ function openStray(directory: string): number {
   }
 }
 
-function diedSilently(directory: string): ReadyMessage {
+function diedSilently(directory: string): StartResult {
   const words = readFileSync(strayPath(directory), 'utf8').trim().split('\n');
   const last = words.findLast((line) => /error|fatal|assert/i.test(line)) ?? words.at(-1) ?? '';
   return {

@@ -2,7 +2,7 @@
  * The object graph of one mounted volume, except for the kernel's side of it.
  *
  * Opened in this order, closed in reverse:
- * 1. the volume's lock, so that nobody else writes
+ * 1. the volume's lock, so that nobody else writes; then tiers that are late are waited for
  * 2. the store (LMDB)
  * 3. the tiers, checked by their markers
  * 4. the namespace
@@ -13,6 +13,7 @@
  */
 import { join } from 'node:path';
 import { CoralError, ExitCode } from '../config/errors.js';
+import type { Settings } from '../config/types.js';
 import { openContentStore } from '../content/content-store.js';
 import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
@@ -55,9 +56,11 @@ export async function openVolume(
   mountpoint: string | null,
   log: Log,
   teardown: Teardown,
+  tiersArrive: () => Promise<void> = async () => undefined,
 ): Promise<VolumeParts> {
   const lock = await lockVolume(plan.directory, mountpoint);
   teardown.add('unlock the volume', () => lock.release());
+  await tiersArrive();
   const store = await openVolumeStore(plan.directory);
   teardown.add('close the store', () => store.close());
   const tiers = await openTierSet({
@@ -83,8 +86,13 @@ export async function openVolume(
 }
 
 /** All steps. @throws CoralError; what was opened is in `teardown` */
-export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): Promise<Parts> {
-  const opened = await openVolume(plan, plan.mountpoint, log, teardown);
+export async function openParts(
+  plan: MountPlan,
+  log: Log,
+  teardown: Teardown,
+  tiersArrive: () => Promise<void>,
+): Promise<Parts> {
+  const opened = await openVolume(plan, plan.mountpoint, log, teardown, tiersArrive);
   const { namespace, content, tiers, store } = opened;
   const { settings, volume } = plan;
   const rules = compileRules(
@@ -102,7 +110,7 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
   await recoverJobs({ store, namespace, tiers, log });
   const migration = createMigration({
     namespace,
-    content: settings.mount.readOnly ? { ...content, reclaim: reclaimNothing } : content,
+    content: { ...content, reclaim: () => reclaimWhereAllowed(settings, content) },
     tiers,
     store,
     activity: filesystem.activity,
@@ -120,9 +128,20 @@ export async function openParts(plan: MountPlan, log: Log, teardown: Teardown): 
   return { ...opened, filesystem, migration, rules };
 }
 
+const NOTHING: ReclaimReport = {
+  recipes: 0,
+  chunksRemoved: 0,
+  packsRemoved: 0,
+  packsCompacted: 0,
+  bytesFreed: 0,
+};
+
 /** On a read-only mount garbage stays where it is. */
-async function reclaimNothing(): Promise<ReclaimReport> {
-  return { recipes: 0, chunksRemoved: 0, packsRemoved: 0, packsCompacted: 0, bytesFreed: 0 };
+async function reclaimWhereAllowed(
+  { mount }: Settings,
+  content: ContentStore,
+): Promise<ReclaimReport> {
+  return mount.readOnly ? { ...NOTHING } : content.reclaim();
 }
 
 async function openVolumeStore(directory: string): Promise<Store> {
@@ -133,8 +152,13 @@ async function openVolumeStore(directory: string): Promise<Store> {
   }
 }
 
-/** Data first, then what refers to it, then the copies of that on the other tiers. */
-async function makeDurable(parts: Pick<Parts, 'plan' | 'store' | 'tiers' | 'log'>): Promise<void> {
+/**
+ * Data first, then what refers to it, then the copies of that on the other tiers. At the end, and before a
+ * mount becomes read-only.
+ */
+export async function makeDurable(
+  parts: Pick<Parts, 'plan' | 'store' | 'tiers' | 'log'>,
+): Promise<void> {
   const { store, tiers, log, plan } = parts;
   const usable = tiers.tiers.filter((tier) => tier.state !== 'missing');
   for (const tier of usable) await native.syncFilesystem(tier.path);

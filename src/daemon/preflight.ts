@@ -1,5 +1,5 @@
 /** Checks before anything is written or mounted: each refusal is one line that names the way out. */
-import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import {
@@ -11,7 +11,12 @@ import {
   shown,
   type MountEntry,
 } from '../config/mountinfo.js';
-import { DEFAULT_CONFIG_FILE, checkTierNames, loadSettings } from '../config/settings.js';
+import {
+  DEFAULT_CONFIG_FILE,
+  checkTierNames,
+  loadSettings,
+  type LoadedSettings,
+} from '../config/settings.js';
 import type { Settings } from '../config/types.js';
 import { readVolume } from '../tiers/volume.js';
 import type { VolumeConfig } from '../tiers/types.js';
@@ -28,6 +33,8 @@ export interface MountPlan {
   directory: string;
   volume: VolumeConfig;
   mountpoint: string;
+  /** Texts of `-o`, also of later remounts; `settings` were made from them. */
+  options: readonly string[];
   settings: Settings;
   warnings: string[];
   /** A mount of this volume whose daemon may be gone; looked at once the lock is ours. */
@@ -37,13 +44,10 @@ export interface MountPlan {
 /** @throws CoralError */
 export async function planMount(request: MountRequest): Promise<MountPlan> {
   const directory = volumeDirectory(request.volume);
-  const { settings, warnings } = loadSettings({
-    options: request.options,
-    environment: process.env,
-    defaultConfigFile: join(directory, DEFAULT_CONFIG_FILE),
-    isRoot: process.geteuid?.() === 0,
-  });
+  const { options } = request;
+  const { settings, warnings } = settingsFor(directory, options);
   checkChannel(settings);
+  checkContexts(settings);
   const volume = await readVolume(directory);
   checkTierNames(
     settings,
@@ -52,7 +56,23 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
   const mountpoint = mountpointPath(request.mountpoint);
   const leftover = checkMountpoint(mountpoint, directory);
   checkApart(mountpoint, directory, volume, settings);
-  return { directory, volume, mountpoint, settings, warnings, leftover };
+  return { directory, volume, mountpoint, options, settings, warnings, leftover };
+}
+
+/** What `options`, the environment and the volume's file say. @throws CoralError */
+export function settingsFor(directory: string, options: readonly string[]): LoadedSettings {
+  return loadSettings({
+    options,
+    environment: process.env,
+    defaultConfigFile: join(directory, DEFAULT_CONFIG_FILE),
+    isRoot: process.geteuid?.() === 0,
+  });
+}
+
+/** mount(8) drops these itself where there is no SELinux; the kernel's refusal would not say why. */
+function checkContexts({ mount }: Settings): void {
+  if (mount.contexts.length === 0 || existsSync('/sys/fs/selinux/enforce')) return;
+  throw usageError(`-o ${mount.contexts[0]}: this machine runs without SELinux. Leave it out`);
 }
 
 function checkChannel({ channel }: Settings): void {

@@ -1,10 +1,14 @@
-/** What a starting daemon tells the process that waits for it: one JSON line on descriptor 3. */
+/**
+ * What a starting daemon tells the process that waits for it, in JSON lines on descriptor 3: any number of
+ * `note`, each for people to read, then one that says how the start went.
+ */
 import type { ExitCode } from '../config/errors.js';
 
 export const READY_FD = 3;
 
-export type ReadyMessage =
+export type StartResult =
   { ok: true; pid: number } | { ok: false; message: string; exitCode: ExitCode };
+export type ReadyMessage = StartResult | { note: string };
 
 /** The hidden verb that the child runs. */
 export const SERVE_VERB = '__serve';

@@ -2,7 +2,7 @@
  * The process of a daemon: signals, logs, and the word to whoever waits that it serves or why not.
  *
  * In the background it is a child of `mount` in a session of its own, with a pipe on descriptor 3 that
- * takes one JSON line; in the foreground it is the process that was started.
+ * takes JSON lines; in the foreground it is the process that was started.
  */
 import { closeSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,15 +11,17 @@ import { errorField, openFileLog, openForegroundLog, type Log } from '../observe
 import { startDaemon, type Daemon } from './daemon.js';
 import { planMount, type MountPlan, type MountRequest } from './preflight.js';
 import { READY_FD, type ReadyMessage } from './ready.js';
+import { WaitEnded } from '../tiers/waiting.js';
 
-/** Serves until the mount ends. @returns the exit code. @throws CoralError where it can't start */
+/** Serves until the mount or a signal ends it. @returns the exit code. @throws CoralError where it can't start */
 export async function serveForeground(
   request: MountRequest,
   say: (message: string) => void,
 ): Promise<ExitCode> {
   const plan = await planMount(request);
   const log = openForegroundLog(plan.settings.log, (text) => process.stderr.write(text));
-  const daemon = await begin(plan, log);
+  const daemon = await begin(plan, log, say);
+  if (daemon === null) return ExitCode.done;
   say(`${plan.directory} serves at ${plan.mountpoint}. Ctrl-C unmounts.`);
   return daemon.ended;
 }
@@ -30,9 +32,9 @@ export async function serveBackground(request: MountRequest): Promise<ExitCode> 
     const plan = await planMount(request);
     const log = openFileLog(join(plan.directory, 'log', 'daemon.log'), plan.settings.log);
     process.chdir('/');
-    const daemon = await begin(plan, log);
-    tellParent({ ok: true, pid: process.pid });
-    return await daemon.ended;
+    const daemon = await begin(plan, log, (note) => tellParent({ note }));
+    tellParent(daemon === null ? STOPPED : { ok: true, pid: process.pid });
+    return (await daemon?.ended) ?? ExitCode.done;
   } catch (error) {
     const exitCode = error instanceof CoralError ? error.exitCode : ExitCode.failed;
     const message = error instanceof CoralError ? error.message : (error as Error).message;
@@ -41,23 +43,35 @@ export async function serveBackground(request: MountRequest): Promise<ExitCode> 
   }
 }
 
-async function begin(plan: MountPlan, log: Log): Promise<Daemon> {
+const STOPPED: ReadyMessage = {
+  ok: false,
+  message: 'it was told to stop before it served',
+  exitCode: ExitCode.failed,
+};
+
+/** @returns null where a signal came while tiers were waited for. */
+async function begin(
+  plan: MountPlan,
+  log: Log,
+  say: (message: string) => void,
+): Promise<Daemon | null> {
   process.umask(0o077);
   for (const warning of plan.warnings) log.warn(warning);
-  let early: string | null = null;
+  const early = new AbortController();
   let daemon: Daemon | null = null;
   const stop = (signal: string) => {
-    if (daemon === null) early = signal;
+    if (daemon === null) early.abort(signal);
     else daemon.stop(signal);
   };
   keepAlive(log, stop);
   try {
-    daemon = await startDaemon(plan, log);
+    daemon = await startDaemon(plan, log, { say, signal: early.signal });
   } catch (error) {
+    if (error instanceof WaitEnded) return null;
     log.error(errorField(error), 'the volume could not be mounted');
     throw error;
   }
-  if (early !== null) daemon.stop(early);
+  if (early.signal.aborted) daemon.stop(String(early.signal.reason));
   return daemon;
 }
 
@@ -78,7 +92,7 @@ function keepAlive(log: Log, stop: (signal: string) => void): void {
 function tellParent(message: ReadyMessage): void {
   try {
     writeSync(READY_FD, `${JSON.stringify(message)}\n`);
-    closeSync(READY_FD);
+    if (!('note' in message)) closeSync(READY_FD);
   } catch (error) {
     process.stderr.write(`the starting process is gone: ${reasonOf(error)}\n`);
   }

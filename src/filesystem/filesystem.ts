@@ -47,7 +47,7 @@ export interface Filesystem {
 export function createFilesystem(dependencies: FilesystemDependencies): Filesystem {
   const ctx = { ...dependencies, passthrough: false } as Context;
   ctx.files = new OpenFiles();
-  ctx.settling = new Settling(ctx, ctx.settings.settleMs);
+  ctx.settling = new Settling(ctx);
   ctx.orphans = new Orphans(ctx);
   ctx.placing = new Placing(ctx);
   ctx.heating = new Heating(ctx);

@@ -37,16 +37,13 @@ export class Settling {
   private running: Promise<void> = Promise.resolve();
   private readonly stat = new Float64Array(Stat.length);
 
-  constructor(
-    private readonly ctx: Context,
-    private readonly delayMs: number,
-  ) {}
+  constructor(private readonly ctx: Context) {}
 
   /** The last writer left now, or a crash left it so. */
   schedule(ino: number): void {
     if (this.closed) return;
     this.due.delete(ino);
-    this.due.set(ino, Date.now() + this.delayMs);
+    this.due.set(ino, Date.now() + this.ctx.settings.settleMs);
     this.arm();
   }
 

@@ -26,6 +26,10 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
       queue.resume();
       planner.nudge();
     },
+    settingsChanged() {
+      queue.settingsChanged();
+      planner.nudge();
+    },
     nudge: planner.nudge,
     sweep: planner.sweep,
     async close() {

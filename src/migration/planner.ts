@@ -44,7 +44,7 @@ export function sweepInterval(coldAfterMs: number): number {
 
 export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
   const { namespace, tiers, rules, settings, content, log } = deps;
-  const interval = sweepInterval(settings.coldAfterMs);
+  const interval = () => sweepInterval(settings.coldAfterMs);
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let due = Infinity;
@@ -53,7 +53,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
   const last = { reclaim: 0, refresh: Date.now(), sweep: Date.now() };
   const watch = setInterval(watchLevels, WATCH_MS);
   watch.unref();
-  schedule(interval);
+  schedule(interval());
 
   function watchLevels(): void {
     if (Date.now() - last.sweep < AGAIN_MS) return;
@@ -75,7 +75,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
       .catch((error: unknown) =>
         log.error({ err: error }, 'a sweep failed; the next one tries again'),
       )
-      .finally(() => schedule(interval));
+      .finally(() => schedule(interval()));
   }
 
   async function upkeep(): Promise<void> {

@@ -39,7 +39,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   const byIno = new Map<number, Entry[]>();
   /** The one job of a file that runs. */
   const active = new Map<number, Entry>();
-  let paused = settings.migrateRate === 0;
+  let stopped = settings.migrateRate === 0;
+  let paused = stopped;
   let closed = false;
   let foreground = 0;
   let nextId = 1;
@@ -270,6 +271,13 @@ export function createQueue(deps: MigrationDeps): Queue {
     },
     resume() {
       paused = false;
+      applyRate();
+      pump();
+    },
+    settingsChanged() {
+      const stops = settings.migrateRate === 0;
+      if (stops !== stopped) paused = stops;
+      stopped = stops;
       applyRate();
       pump();
     },

@@ -70,6 +70,8 @@ export interface Migration {
   status(): MigrationStatus;
   pause(): void;
   resume(): void;
+  /** The settings changed: a rate of 0 pauses, another one after it goes on. */
+  settingsChanged(): void;
   /** Stops accepting, cancels or finishes what runs, leaves everything consistent. */
   close(): Promise<void>;
 }

@@ -21,6 +21,11 @@ export function openFileLog(path: string, level: LogLevel): Log {
   return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
+/** What is logged from now on. `log` is one of those that are opened here. */
+export function setLevel(log: Log, level: LogLevel): void {
+  (log as Logger).level = level;
+}
+
 /** Single readable lines: `12:03:44 info  mounted mountpoint=/coral-reef`. */
 export function openForegroundLog(level: LogLevel, write: (text: string) => void): Log {
   const destination = { write: (line: string) => write(`${readable(line)}\n`) };

@@ -158,9 +158,14 @@ function complete(
     tier: resolve(tier),
     cold: resolve(cold),
     pack,
-    promote: entry.says.promote ?? settings.promote,
+    // A remount changes these two of the settings.
+    get promote() {
+      return entry.says.promote ?? settings.promote;
+    },
     demote,
-    coldAfterMs: entry.says.coldAfterMs ?? settings.coldAfterMs,
+    get coldAfterMs() {
+      return entry.says.coldAfterMs ?? settings.coldAfterMs;
+    },
     because: entry.because,
   };
 }

@@ -46,19 +46,23 @@ interface OpenTier extends TierConfig, Tier {
  * @throws CoralError (volume or tier unusable) with one line that names the tier and the way out.
  */
 export async function openTierSet(options: OpenTierSet): Promise<TierSet> {
-  const { volume, log } = options;
-  const tiers = configured(options).map((config) => openTier(config, options.store));
+  const { volume } = options;
+  const tiers = configuredTiers(options).map((config) => openTier(config, options.store));
   for (const tier of tiers) await checkAtOpen(tier, options);
   const present = tiers.filter((tier) => tier.state !== 'missing');
   if (present.length === 0) throw unusable(tiers[0].problem ?? `${volume.id} has no tier`);
   const overlap = await overlapProblem(present);
   if (overlap) throw unusable(overlap);
-  const set = createTierSet(tiers, volume, options.readOnly === true, log);
+  const set = createTierSet(tiers, options);
   await set.refresh();
   return set;
 }
 
-function configured({ volume, overrides }: OpenTierSet): TierConfig[] {
+/** The volume's tiers with the directories of now. @throws usage error */
+export function configuredTiers({
+  volume,
+  overrides,
+}: Pick<OpenTierSet, 'volume' | 'overrides'>): TierConfig[] {
   for (const name of Object.keys(overrides)) {
     if (volume.tiers.some((tier) => tier.name === name)) continue;
     const names = volume.tiers.map((tier) => tier.name).join(', ');
@@ -87,13 +91,17 @@ async function checkAtOpen(tier: OpenTier, options: OpenTierSet): Promise<void> 
     tier.problem = problem.text;
     return;
   }
-  if (options.readOnly) return;
-  if (!(await isReadOnly(tier.path))) return makeTierDirectories(tier.path);
-  if (options.missingTier === 'fail') throw unusable(readOnlyText(tier));
+  if (!options.readOnly) await makeWritable(tier, options.missingTier);
 }
 
-async function openProblem(
-  tier: OpenTier,
+async function makeWritable(tier: OpenTier, missingTier: 'fail' | 'degraded'): Promise<void> {
+  if (!(await isReadOnly(tier.path))) return makeTierDirectories(tier.path);
+  if (missingTier === 'fail') throw unusable(readOnlyText(tier));
+}
+
+/** Why a directory can't be used as this tier now; `lost` where its disk may just not be there yet. */
+export async function openProblem(
+  tier: TierConfig,
   volumeId: string,
 ): Promise<{ lost: boolean; text: string } | null> {
   const directory = await directoryProblem(tier);
@@ -109,12 +117,9 @@ function readOnlyText(tier: TierConfig): string {
   return `tier ${tier.name}: ${tier.path} is read-only; mount its disk for writing, or mount the volume with -o ro`;
 }
 
-function createTierSet(
-  tiers: OpenTier[],
-  volume: VolumeConfig,
-  readOnly: boolean,
-  log: Pick<Logger, 'info' | 'warn'>,
-): TierSet {
+function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
+  const { volume, log, missingTier } = options;
+  let readOnly = options.readOnly === true;
   const byId = new Map(tiers.map((tier) => [tier.id, tier]));
   const byName = new Map(tiers.map((tier) => [tier.name, tier]));
   const own = (tier: Tier): OpenTier => byId.get(tier.id)!;
@@ -138,6 +143,10 @@ function createTierSet(
     report(tier, 'ok', null);
   }
 
+  async function refresh(): Promise<void> {
+    await Promise.all(tiers.map(refreshTier));
+  }
+
   return {
     volumeId: volume.id,
     tiers,
@@ -154,8 +163,12 @@ function createTierSet(
       full.fullUntil = Date.now() + FULL_HOLD_MS;
       if (full.state === 'ok') report(full, 'full', fullText(full));
     },
-    async refresh() {
-      await Promise.all(tiers.map(refreshTier));
+    refresh,
+    async setReadOnly(wanted) {
+      const there = tiers.filter((tier) => tier.state !== 'missing');
+      if (!wanted) for (const tier of there) await makeWritable(tier, missingTier);
+      readOnly = wanted;
+      await refresh();
     },
   };
 }

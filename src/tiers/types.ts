@@ -74,4 +74,9 @@ export interface TierSet {
    * seconds.
    */
   refresh(): Promise<void>;
+  /**
+   * Whether the volume may be written to, as a remount decides. Must not be called while a call runs.
+   * @throws CoralError where it may, but a tier can't be; nothing changed then
+   */
+  setReadOnly(readOnly: boolean): Promise<void>;
 }

@@ -7,7 +7,12 @@ import { test, type TestContext } from 'node:test';
 import { CoralError, ExitCode } from '../../src/config/errors.js';
 import { MS } from '../../src/config/mount-options.js';
 import { OPTIONS, writtenForm, type OptionSpec } from '../../src/config/option-table.js';
-import { checkTierNames, loadSettings, splitOptions } from '../../src/config/settings.js';
+import {
+  checkTierNames,
+  joinOptions,
+  loadSettings,
+  splitOptions,
+} from '../../src/config/settings.js';
 import type { Settings } from '../../src/config/types.js';
 
 interface Sources {
@@ -59,7 +64,7 @@ test('every option is read from the command line', () => {
       'policy=archive,tier.nvme=/mnt/a,tier.hdd=/mnt/b,high=70,low=50,nvme.high=95,nvme.low=90',
       'promote=heat,settle=3s,cold-after=2h,half-life=1d,compress=zstd:3',
       'compress=hdd:zstd:9,compress=nvme:off,migrate-rate=100M,passthrough=off',
-      'channel=fuse-native,missing-tier=degraded,log=debug',
+      'channel=fuse-native,missing-tier=degraded,wait-for-tiers=90s,log=debug',
     ],
   });
   assert.equal(settings.policy, 'archive');
@@ -79,6 +84,7 @@ test('every option is read from the command line', () => {
   assert.equal(settings.passthrough, 'off');
   assert.equal(settings.channel, 'fuse-native');
   assert.equal(settings.missingTier, 'degraded');
+  assert.equal(settings.waitForTiersMs, 90_000);
   assert.equal(settings.log, 'debug');
 });
 
@@ -124,6 +130,7 @@ test('a wrong value names the option, the value and what is allowed', () => {
     ['passthrough=on', /auto, off/],
     ['high=20,low=60', /high/, /low/],
     ['half-life=0', /half-life/],
+    ['wait-for-tiers=soon', /wait-for-tiers/, /"soon"/, /30s/],
     ['policy', /policy/, /balanced/],
     ['tier.nvme=', /tier\.nvme/],
     ['tier.=/x', /tier/],
@@ -174,6 +181,7 @@ test('the options of every filesystem become flags of mount(2)', () => {
   assert.equal(flags('suid,dev,noexec,sync,dirsync'), MS.NOEXEC | MS.SYNCHRONOUS | MS.DIRSYNC);
   assert.equal(flags('suid,dev,relatime,noatime'), MS.NOATIME);
   assert.equal(flags('suid,dev,noatime,relatime,nodiratime'), MS.RELATIME | MS.NODIRATIME);
+  assert.equal(flags('suid,dev,nosymfollow'), MS.NOSYMFOLLOW);
   assert.equal(load({ o: ['ro'] }).mount.readOnly, true);
   assert.equal(load({ o: ['ro,rw'] }).mount.readOnly, false);
 });
@@ -192,9 +200,24 @@ test('what root mounts is for everybody, what a user mounts only where he says s
   assert.equal(load({ isRoot: false, o: ['allow_other'] }).mount.allowOther, true);
 });
 
+test('labels of SELinux reach the kernel as they were written', () => {
+  const label = 'context="system_u:object_r:tmp_t:s0:c127,c456"';
+  assert.deepEqual(load({ o: [`${label},rootcontext=a_u:b_r:c_t:s0,ro`] }).mount.contexts, [
+    label,
+    'rootcontext=a_u:b_r:c_t:s0',
+  ]);
+  assert.match(refusal({ o: ['tier.a="x,y"'] }), /y"/);
+});
+
+test('a mount goes with its daemon only where that is asked for', () => {
+  assert.equal(load({}).mount.autoUnmount, false);
+  assert.equal(load({ o: ['auto_unmount'] }).mount.autoUnmount, true);
+});
+
 test('a comma in a path can be written', () => {
   assert.deepEqual(splitOptions('a=1,b=x\\,y,,c'), ['a=1', 'b=x,y', 'c']);
   assert.deepEqual(splitOptions('tier.a=/back\\\\slash'), ['tier.a=/back\\slash']);
+  assert.deepEqual(splitOptions(joinOptions(['a=x,y', 'b=\\', 'ro'])), ['a=x,y', 'b=\\', 'ro']);
   assert.equal(load({ o: ['tier.nvme=/mnt/a\\,b'] }).tierDirectories['nvme'], '/mnt/a,b');
 });
 

@@ -4,27 +4,9 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { program, scenario, type TestVolume } from './harness.js';
+import { installed } from './installed.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, run, waitFor, type Result } from '../../scripts/lib/process.js';
-
-/**
- * Runs a script in a mount namespace of its own where the program is in /usr/local/bin, as an installation
- * has it: mount(8) starts helpers with a PATH of its own. What was in that folder stays reachable.
- * `$1` is the volume, `$2` the mount point, `$3` the root of the test.
- */
-function installed(volume: TestVolume, script: string): Promise<Result> {
-  const setup = `
-    mkdir "$3/bin" "$3/was" && mount --bind /usr/local/bin "$3/was"
-    for entry in "$3"/was/*; do ln -s "$entry" "$3/bin/"; done
-    ln -sf "$4" "$3/bin/coral-reef" && mount --bind "$3/bin" /usr/local/bin
-    ended() { for i in $(seq 300); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
-    daemon() { coral-reef status "$1" --json | sed 's/.*"pid":\\([0-9]*\\).*/\\1/'; }
-  `;
-  return run('unshare', [
-    ...['--mount', '--propagation', 'private', 'bash', '-euo', 'pipefail', '-c', setup + script],
-    ...['bash', volume.path, volume.mountpoint, volume.root, program],
-  ]);
-}
+import { must, run, waitFor } from '../../scripts/lib/process.js';
 
 const isMounted = async (volume: TestVolume) =>
   (await run('mountpoint', ['-q', volume.mountpoint])).code === 0;

@@ -115,10 +115,11 @@ function settingsOf({ rules = [], settleMs = 3_600_000 }: WorldOptions): Setting
     passthrough: 'auto',
     channel: 'native',
     missingTier: 'fail',
+    waitForTiersMs: 0,
     configFile: null,
     rules,
     log: 'error',
-    mount: { flags: 0, readOnly: false, allowOther: false },
+    mount: { flags: 0, readOnly: false, allowOther: false, autoUnmount: false, contexts: [] },
   };
 }
 

@@ -99,6 +99,7 @@ export function mustBeWritable(parts: Parts): void {
   if (!parts.plan.settings.mount.readOnly) return;
   throw new CoralError(
     ExitCode.failed,
-    `${parts.plan.mountpoint}: it is mounted read-only. Unmount it and mount it without ro`,
+    `${parts.plan.mountpoint}: it is mounted read-only. ` +
+      `Let it be written to: mount -o remount,rw ${parts.plan.mountpoint}`,
   );
 }

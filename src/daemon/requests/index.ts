@@ -11,6 +11,7 @@ import { mustBeWritable } from './find.js';
 import { gc } from './gc.js';
 import { move } from './move.js';
 import { pin, unpin } from './pin.js';
+import { createRemount } from './remount.js';
 import { status } from './status.js';
 import { where } from './where.js';
 
@@ -25,6 +26,7 @@ export function createHandlers(parts: Parts): Handlers {
     unpin: (args) => unpin(parts, args),
     migration: (args) => migration(parts, args),
     policy: () => policy(parts),
+    remount: createRemount(parts),
     gc: () => gc(parts),
     scrub: (_args, progress) => scrub(parts, progress),
     fsck: (args, progress) => checkVolume(parts, { deep: args['deep'] === true, progress }),

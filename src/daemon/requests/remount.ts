@@ -1,0 +1,65 @@
+/**
+ * Answers `remount`: what of it is not the kernel's. Between the two the mount is never writable for programs
+ * while the daemon takes it for read-only: the client asks before the kernel lets writers in, and after the
+ * kernel shut them out.
+ */
+import { liveChanges } from '../../config/live.js';
+import { checkTierNames } from '../../config/settings.js';
+import { setLevel } from '../../observe/log.js';
+import type { Handler } from '../control.js';
+import type { RemountDocument } from '../documents.js';
+import { makeDurable, type Parts } from '../parts.js';
+import { settingsFor, type MountPlan } from '../preflight.js';
+import { textArgument } from './find.js';
+
+/** Arguments: `options`, our own ones as text for `-o`; `readOnly`, where it is to change. */
+export function createRemount(parts: Parts): Handler {
+  let pausedBefore = false;
+
+  async function becomeReadOnly(): Promise<void> {
+    pausedBefore = parts.migration.status().state === 'paused';
+    parts.migration.pause();
+    await makeDurable(parts);
+    setReadOnly(parts.plan, true);
+    await parts.tiers.setReadOnly(true);
+  }
+
+  async function becomeWritable(): Promise<void> {
+    await parts.tiers.setReadOnly(false);
+    setReadOnly(parts.plan, false);
+    if (!pausedBefore && parts.plan.settings.migrateRate !== 0) parts.migration.resume();
+  }
+
+  return async (args): Promise<RemountDocument> => {
+    const { mountpoint, directory: volume, settings } = parts.plan;
+    const changed = changeSettings(parts, textArgument(args, 'options'));
+    const { readOnly = settings.mount.readOnly } = args;
+    if (readOnly === true && !settings.mount.readOnly) await becomeReadOnly();
+    if (readOnly === false && settings.mount.readOnly) await becomeWritable();
+    parts.log.info({ changed, readOnly: settings.mount.readOnly }, 'remounted');
+    return { mountpoint, volume, readOnly: settings.mount.readOnly, changed };
+  };
+}
+
+/** @returns the names of what changed. @throws CoralError where nothing was changed */
+function changeSettings({ plan, migration, log }: Parts, text: string): string[] {
+  if (text === '') return [];
+  const options = [...plan.options, text];
+  const before = settingsFor(plan.directory, plan.options).settings;
+  const after = settingsFor(plan.directory, options).settings;
+  const changes = liveChanges(before, after);
+  checkTierNames(
+    after,
+    plan.volume.tiers.map((tier) => tier.name),
+  );
+  plan.options = options;
+  Object.assign(plan.settings, changes);
+  setLevel(log, plan.settings.log);
+  migration.settingsChanged();
+  if (plan.settings.mount.readOnly) migration.pause();
+  return Object.keys(changes);
+}
+
+function setReadOnly({ settings }: MountPlan, readOnly: boolean): void {
+  settings.mount = { ...settings.mount, readOnly };
+}
