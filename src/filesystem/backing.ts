@@ -124,7 +124,7 @@ function adopt(ctx: Context, file: OpenFile, inode: Inode, fd: number): void {
   if (stat[Stat.size] !== inode.size && recordBacking(ctx, inode, stat)) {
     inode.unsettled = true;
     ctx.namespace.update(inode);
-    ctx.session.invalidateInode(inode.ino, -1, 0);
+    ctx.server.invalidateInode(inode.ino, -1, 0);
   }
 }
 
@@ -137,7 +137,7 @@ export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened 
     return { handle, flags: FOPEN_PASSTHROUGH, backingId: file.backingId };
   }
   if (file.serving !== 'plain') {
-    ctx.session.servePlain(file.ino, file.fd);
+    ctx.server.servePlain(file.ino, file.fd);
     file.serving = 'plain';
   }
   // Without passthrough every change goes through the kernel's cache of this inode.
@@ -150,7 +150,7 @@ const refused = new Set<number>();
 function registerBacking(ctx: Context, file: OpenFile): boolean {
   if (file.backingId !== 0) return true;
   try {
-    file.backingId = ctx.session.backingOpen(file.fd);
+    file.backingId = ctx.server.backingOpen(file.fd);
     return true;
   } catch (error) {
     if (!refused.has(file.tier)) {

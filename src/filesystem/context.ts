@@ -2,8 +2,8 @@
 import type { Log } from '../observe/log.js';
 import type { Settings } from '../config/types.js';
 import type { ContentStore } from '../content/types.js';
+import type { DataServer } from '../fuse/data-server.js';
 import type { Migration } from '../migration/types.js';
-import type { FuseSession } from '../native.js';
 import type { Namespace } from '../namespace/types.js';
 import type { TierSet } from '../tiers/types.js';
 import type { Heating } from './heating.js';
@@ -24,7 +24,7 @@ export interface FilesystemDependencies {
 /** The parts are set in order by `createFilesystem`; operations run only after all of them. */
 export interface Context extends FilesystemDependencies {
   /** Set when a channel is attached. */
-  session: FuseSession;
+  server: DataServer;
   /** Plain files get a kernel backing file. Turned off when the kernel or a tier refuses. */
   passthrough: boolean;
   /** Set by the daemon before serving. */

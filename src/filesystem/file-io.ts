@@ -79,7 +79,7 @@ async function seekWrittenBack(
   offset: number,
   whence: number,
 ): Promise<number> {
-  await ctx.session.writeBack(ino);
+  await ctx.server.writeBack(ino);
   return native.seek(openPlainFd(ctx, ino), offset, whence);
 }
 
@@ -93,7 +93,7 @@ export async function copyFileRange(
   length: number,
 ): Promise<number> {
   const file = ctx.files.peek(source);
-  if (file !== undefined && mayHoldBack(file)) await ctx.session.writeBack(source);
+  if (file !== undefined && mayHoldBack(file)) await ctx.server.writeBack(source);
   const from = openPlainFd(ctx, source);
   const to = openPlainFd(ctx, target);
   const copied = await native.copyRange(from, sourceOffset, to, targetOffset, length);

@@ -2,9 +2,10 @@
  * The filesystem: POSIX semantics over namespace, tiers and content. This file only puts the families of
  * operations together; each has a file of its own.
  */
+import { DETACHED, type DataServer } from '../fuse/data-server.js';
 import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
-import { native, type FuseSession } from '../native.js';
+import { native } from '../native.js';
 import { attributesOf, inodeOf } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
@@ -34,7 +35,7 @@ export interface Filesystem {
   setMigration(migration: Migration): void;
   /** Releases what an earlier daemon left behind; `clean` where it ended in order. Before serving. */
   recover(clean: boolean): Promise<void>;
-  attach(session: FuseSession): void;
+  attach(server: DataServer): void;
   /** Gives back the bytes of deleted files that nothing holds any more. */
   releaseDeleted(): Promise<void>;
   /** The handshake told whether the kernel has passthrough. */
@@ -52,16 +53,16 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
   ctx.placing = new Placing(ctx);
   ctx.heating = new Heating(ctx);
   ctx.spares = new Spares(ctx);
-  ctx.session = DETACHED;
+  ctx.server = DETACHED;
   return {
     operations: operationsOf(ctx),
     activity: activityOf(ctx),
     openHandles: () => ctx.files.handleCount(),
     setMigration: (migration) => (ctx.migration = migration),
     recover: (clean) => recover(ctx, clean),
-    attach: (session) => {
-      ctx.session = session;
-      ctx.files.attach(session);
+    attach: (server) => {
+      ctx.server = server;
+      ctx.files.attach(server);
     },
     releaseDeleted: () => ctx.orphans.flush(),
     setPassthrough: (passthrough) => (ctx.passthrough = passthrough),
@@ -70,7 +71,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
     },
     close: async () => {
       for (const ino of ctx.files.inodes()) ctx.settling.schedule(ino);
-      ctx.session = DETACHED;
+      ctx.server = DETACHED;
       ctx.files.close();
       ctx.heating.close();
       await ctx.spares.close();
@@ -79,15 +80,6 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
     },
   };
 }
-
-/** Stands in before the mount and after it: the kernel remembers nothing then. */
-const DETACHED = {
-  invalidateInode: () => undefined,
-  writeBack: () => Promise.resolve(),
-  invalidateEntry: () => undefined,
-  unserve: () => undefined,
-  backingClose: () => undefined,
-} as unknown as FuseSession;
 
 function operationsOf(ctx: Context): Operations {
   return {
@@ -147,7 +139,7 @@ function activityOf(ctx: Context): FileActivity {
     },
     moved: (ino, what) => {
       ctx.files.forgetIdle(ino);
-      ctx.session.invalidateInode(ino, what === 'data' ? 0 : -1, 0);
+      ctx.server.invalidateInode(ino, what === 'data' ? 0 : -1, 0);
     },
     settle: (ino) => ctx.settling.settle(ino),
   };

@@ -14,7 +14,8 @@
  * a later daemon could not rebuild.
  */
 import { LRUCache } from 'lru-cache';
-import { native, type FuseSession, type PlanHandle } from '../native.js';
+import type { DataServer } from '../fuse/data-server.js';
+import { native, type PlanHandle } from '../native.js';
 import { mayWrite, O_ACCMODE } from './modes.js';
 
 export type Serving = 'none' | 'passthrough' | 'plain' | 'packed';
@@ -52,7 +53,7 @@ export class OpenFiles {
   private changeClock = 1;
   /** Change count of every inode that is not in `changes`. */
   private changeEpoch = 1;
-  private session: FuseSession | null = null;
+  private server: DataServer | null = null;
 
   constructor() {
     this.idle = new LRUCache<number, OpenFile>({
@@ -63,8 +64,8 @@ export class OpenFiles {
     });
   }
 
-  attach(session: FuseSession): void {
-    this.session = session;
+  attach(server: DataServer): void {
+    this.server = server;
   }
 
   /** The entry of an inode with open handles, or undefined. */
@@ -115,7 +116,7 @@ export class OpenFiles {
   }
 
   private stopServing(file: OpenFile): void {
-    if (file.serving === 'packed' || file.serving === 'plain') this.session?.unserve(file.ino);
+    if (file.serving === 'packed' || file.serving === 'plain') this.server?.unserve(file.ino);
     file.plan?.close();
     file.plan = null;
     file.serving = 'none';
@@ -136,7 +137,7 @@ export class OpenFiles {
   }
 
   closeBacking(file: OpenFile): void {
-    if (file.backingId !== 0) this.session?.backingClose(file.backingId);
+    if (file.backingId !== 0) this.server?.backingClose(file.backingId);
     if (file.fd >= 0) native.close(file.fd);
     file.backingId = 0;
     file.fd = -1;
@@ -175,7 +176,7 @@ export class OpenFiles {
     }
     this.open.clear();
     this.idle.forEach((file) => this.closeBacking(file));
-    this.session = null;
+    this.server = null;
   }
 }
 

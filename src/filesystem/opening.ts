@@ -89,7 +89,7 @@ async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<
       return openInTurn(ctx, file, flags);
     }
     file.plan = plan;
-    ctx.session.servePacked(ino, plan);
+    ctx.server.servePacked(ino, plan);
     file.serving = 'packed';
   }
   promoteOnOpen(ctx, inodeOf(ctx, ino));

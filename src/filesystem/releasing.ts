@@ -19,6 +19,6 @@ function afterWriting(ctx: Context, inode: Inode): void {
   const changed = refreshFromBacking(ctx, inode);
   const file = ctx.files.peek(ino);
   // Written through a mapping: the kernel does not know that size and times are new.
-  if (changed && file?.attributesCached === true) ctx.session.invalidateInode(ino, -1, 0);
+  if (changed && file?.attributesCached === true) ctx.server.invalidateInode(ino, -1, 0);
   if (inode.unsettled) ctx.settling.schedule(ino);
 }

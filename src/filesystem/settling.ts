@@ -144,7 +144,7 @@ export class Settling {
     if (inode === undefined || inode.plainTier !== tier) return;
     if (ctx.files.changeCount(ino) !== changes) return this.schedule(ino);
     native.statFd(fd, this.stat);
-    if (recordBacking(ctx, inode, this.stat)) ctx.session.invalidateInode(ino, -1, 0);
+    if (recordBacking(ctx, inode, this.stat)) ctx.server.invalidateInode(ino, -1, 0);
     const byContent = classifyByContent(head, ctx.placing.pathIn(inode.parent, inode.name));
     if (byContent !== 'other') inode.fileClass = byContent;
     inode.unsettled = false;

@@ -18,7 +18,8 @@ import { createMigration, recoverJobs } from '../../src/migration/migration.js';
 import type { RunningMigration } from '../../src/migration/migration.js';
 import { openNamespace } from '../../src/namespace/namespace.js';
 import { type Inode, type Namespace, ROOT_INO } from '../../src/namespace/types.js';
-import { native, type FuseSession } from '../../src/native.js';
+import type { DataServer } from '../../src/fuse/data-server.js';
+import { native } from '../../src/native.js';
 import type { Log } from '../../src/observe/log.js';
 import { compileRules } from '../../src/policy/rules.js';
 import { openStore } from '../../src/store/store.js';
@@ -142,7 +143,7 @@ async function openWorld(t: TestContext, root: string, options: WorldOptions): P
   const migration = createMigration(shared);
   filesystem.setMigration(migration);
   const calls: string[] = [];
-  filesystem.attach(sessionNoting(calls));
+  filesystem.attach(serverNoting(calls));
   const { operations } = filesystem;
   const parts = {
     root,
@@ -172,10 +173,10 @@ function once(work: () => Promise<void>): () => Promise<void> {
   return () => (running ??= work());
 }
 
-function sessionNoting(calls: string[]): FuseSession {
+function serverNoting(calls: string[]): DataServer {
   let backings = 0;
   const note = (name: string) => (subject: number) => void calls.push(`${name} ${subject}`);
-  const session: Partial<FuseSession> = {
+  return {
     servePlain: note('servePlain'),
     servePacked: note('servePacked'),
     unserve: note('unserve'),
@@ -184,7 +185,6 @@ function sessionNoting(calls: string[]): FuseSession {
     invalidateInode: note('invalidateInode'),
     invalidateEntry: note('invalidateEntry'),
   };
-  return session as FuseSession;
 }
 
 type Parts = Omit<World, keyof Helpers | 'end'>;
