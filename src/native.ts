@@ -209,6 +209,8 @@ export interface LabelledFiles {
   fds: Int32Array;
   /** 0, or the negative errno of setting the attribute. */
   labelled: Int32Array;
+  /** 1 where a descriptor or mapping of anyone, this process included, may write to the file. */
+  written: Int32Array;
   heads: Buffer[];
 }
 
@@ -249,12 +251,17 @@ export interface NativeAddon {
   write(fd: number, offset: number, data: Buffer): Promise<number>;
   /** flock(LOCK_EX|LOCK_NB). @returns false where another holds it. */
   lockFile(fd: number): boolean;
+  /**
+   * Whether any other descriptor or mapping refers to the file; `fd` must be this process's only one.
+   * @throws where the filesystem has no leases
+   */
+  hasOthers(fd: number): boolean;
 
   // Many files in one job. Results in the order of the paths: a descriptor or 0, or a negative errno.
   /** Makes files that must not exist, open for reading and writing. */
   createFiles(paths: readonly string[], mode: number): Promise<Int32Array>;
   removeFiles(paths: readonly string[]): Promise<Int32Array>;
-  /** Opens each for reading and writing, sets one extended attribute, reads the first bytes. */
+  /** Opens each for reading, sets one extended attribute, reads the first bytes. */
   labelFiles(
     paths: readonly string[],
     labels: readonly Buffer[],

@@ -12,6 +12,7 @@
 #include "addon/args.h"
 #include "addon/async.h"
 #include "io/files.h"
+#include "io/others.h"
 
 namespace coral::addon {
 
@@ -252,6 +253,15 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), failed != EWOULDBLOCK);
 }
 
+Napi::Value HasOthers(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return {};
+  bool others = false;
+  if (ThrowIfError(info.Env(), io::HasOthers(fd, &others))) return {};
+  return Napi::Boolean::New(info.Env(), others);
+}
+
 }  // namespace
 
 void RegisterIo(Napi::Env env, Napi::Object exports) {
@@ -276,6 +286,7 @@ void RegisterIo(Napi::Env env, Napi::Object exports) {
   add("read", Read);
   add("write", Write);
   add("lockFile", LockFile);
+  add("hasOthers", HasOthers);
 }
 
 }  // namespace coral::addon

@@ -13,6 +13,7 @@
 #include "addon/args.h"
 #include "addon/async.h"
 #include "io/files.h"
+#include "io/others.h"
 
 namespace coral::addon {
 
@@ -25,6 +26,7 @@ struct Item {
   std::string head;
   int result = 0;
   int labelled = 0;
+  int written = 0;
 };
 using Batch = std::shared_ptr<std::vector<Item>>;
 
@@ -86,8 +88,11 @@ Napi::Value RemoveFiles(const Napi::CallbackInfo& info) {
 }
 
 void LabelItem(Item& item, const std::string& name, size_t head_length) {
-  OpenItem(item, O_RDWR | O_NOFOLLOW, 0);
+  OpenItem(item, O_RDONLY | O_NOATIME | O_NOFOLLOW, 0);
   if (!item.fd.valid()) return;
+  // Where a filesystem has no leases it is not served by passthrough, and nobody writes past us.
+  bool writers = false;
+  if (io::HasWriters(item.fd.get(), &writers).ok() && writers) item.written = 1;
   const auto& label = item.label;
   if (fsetxattr(item.fd.get(), name.c_str(), label.data(), label.size(), 0) != 0) {
     item.labelled = -errno;
@@ -109,6 +114,7 @@ Napi::Value Labelled(Napi::Env env, const Batch& batch) {
   }
   auto result = Napi::Object::New(env);
   result["heads"] = heads;
+  result["written"] = Results(env, batch, &Item::written);
   result["labelled"] = Results(env, batch, &Item::labelled);
   result["fds"] = Descriptors(env, batch);
   return result;

@@ -5,6 +5,7 @@ import { FileError } from '../fuse/errno.js';
 import type { Attributes } from '../fuse/operations.js';
 import type { Context } from './context.js';
 import { isDirectory, isRegular } from './modes.js';
+import type { OpenFile } from './open-files.js';
 
 /** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
 const CACHE_SECONDS = 86_400;
@@ -22,8 +23,7 @@ export function inodeOf(ctx: Context, ino: number): Inode {
 
 /** While a program may write past us, the kernel must ask each time for what the backing file says. */
 export function attributesOf(ctx: Context, inode: Inode): Attributes {
-  const file = ctx.files.peek(inode.ino);
-  const live = file !== undefined && file.writers > 0;
+  const live = isBeingWritten(ctx, inode);
   if (live) refreshFromBacking(ctx, inode);
   return {
     ino: inode.ino,
@@ -47,6 +47,12 @@ export function attributesOf(ctx: Context, inode: Inode): Attributes {
     attributesValid: live ? 0 : CACHE_SECONDS,
     entryValid: CACHE_SECONDS,
   };
+}
+
+function isBeingWritten(ctx: Context, { ino, unsettled }: Inode): boolean {
+  const file = ctx.files.peek(ino);
+  if (file !== undefined && file.writers > 0) return true;
+  return unsettled && ctx.files.writtenByMapping(ino);
 }
 
 /** Bytes really stored, in units of 512: the plain copy and the packed one where both are there. */
@@ -85,10 +91,18 @@ const EMPTY: Attributes = {
 
 /** Takes size and times over from the open backing file, if there is one. @returns whether it changed. */
 export function refreshFromBacking(ctx: Context, inode: Inode): boolean {
-  const file = ctx.files.peek(inode.ino);
-  if (file === undefined || file.fd < 0 || file.tier !== inode.plainTier) return false;
-  native.statFd(file.fd, scratch);
+  const fd = ctx.files.descriptorOn(inode.plainTier, inode.ino);
+  if (fd < 0) return false;
+  native.statFd(fd, scratch);
   return recordBacking(ctx, inode, scratch);
+}
+
+/** The last mapping that could write ended, which nobody tells: the record may be older than the file. */
+export function recordLastWrite(ctx: Context, { ino, fd, tier }: OpenFile): void {
+  const inode = ctx.namespace.get(ino);
+  if (inode?.plainTier !== tier) return;
+  native.statFd(fd, scratch);
+  recordBacking(ctx, inode, scratch);
 }
 
 /**

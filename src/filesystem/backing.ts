@@ -8,7 +8,7 @@ import type { Inode } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
-import { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
+import { mayWrite, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
 import { handleFor, type OpenFile } from './open-files.js';
 
 const BACKING_MODE = 0o600;
@@ -134,6 +134,8 @@ export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened 
   const fresh = file.serving === 'none' && ctx.passthrough;
   if (file.serving === 'passthrough' || (fresh && registerBacking(ctx, file))) {
     file.serving = 'passthrough';
+    file.passed = true;
+    if (mayWrite(flags)) file.written = true;
     return { handle, flags: FOPEN_PASSTHROUGH, backingId: file.backingId };
   }
   if (file.serving !== 'plain') {
@@ -150,6 +152,7 @@ const refused = new Set<number>();
 function registerBacking(ctx: Context, file: OpenFile): boolean {
   if (file.backingId !== 0) return true;
   try {
+    requireLeases(file);
     file.backingId = ctx.server.backingOpen(file.fd);
     return true;
   } catch (error) {
@@ -162,4 +165,13 @@ function registerBacking(ctx: Context, file: OpenFile): boolean {
     }
     return false;
   }
+}
+
+const withLeases = new Set<number>();
+
+/** Without leases a mapping that outlives its handle can't be seen, and moving the bytes would lose its writes. */
+function requireLeases({ fd, tier }: OpenFile): void {
+  if (withLeases.has(tier)) return;
+  native.hasOthers(fd);
+  withLeases.add(tier);
 }

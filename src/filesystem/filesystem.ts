@@ -6,7 +6,7 @@ import { DETACHED, type DataServer } from '../fuse/data-server.js';
 import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native } from '../native.js';
-import { attributesOf, inodeOf } from './attributes.js';
+import { attributesOf, inodeOf, recordLastWrite } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
 import { link, lookup, mkdir, mknod, readlink, rmdir, symlink, unlink } from './entries.js';
@@ -47,7 +47,7 @@ export interface Filesystem {
 
 export function createFilesystem(dependencies: FilesystemDependencies): Filesystem {
   const ctx = { ...dependencies, passthrough: false } as Context;
-  ctx.files = new OpenFiles();
+  ctx.files = new OpenFiles((file) => recordLastWrite(ctx, file));
   ctx.settling = new Settling(ctx);
   ctx.orphans = new Orphans(ctx);
   ctx.placing = new Placing(ctx);
@@ -126,16 +126,13 @@ async function syncAll(ctx: Context): Promise<void> {
 
 function activityOf(ctx: Context): FileActivity {
   return {
-    handles: (ino) => {
-      const file = ctx.files.peek(ino);
-      if (file === undefined) return { total: 0, writers: 0 };
-      return { total: file.readers + file.writers, writers: file.writers };
-    },
+    handles: (ino) => handlesOf(ctx, ino),
     changeCount: (ino) => ctx.files.changeCount(ino),
     whenIdle: (ino, callback) => {
       const file = ctx.files.peek(ino);
-      if (file === undefined) callback();
-      else file.whenIdle.push(callback);
+      if (file !== undefined) file.whenIdle.push(callback);
+      else if (ctx.files.heldByMapping(ino)) setTimeout(callback, MAPPED_AGAIN_MS);
+      else callback();
     },
     moved: (ino, what) => {
       ctx.files.forgetIdle(ino);
@@ -143,4 +140,18 @@ function activityOf(ctx: Context): FileActivity {
     },
     settle: (ino) => ctx.settling.settle(ino),
   };
+}
+
+/** Nobody tells when a mapping ends. */
+const MAPPED_AGAIN_MS = 250;
+
+/** A mapping that outlived its handle counts as one. */
+function handlesOf(ctx: Context, ino: number): { total: number; writers: number } {
+  const file = ctx.files.peek(ino);
+  if (file === undefined) {
+    const mapped = ctx.files.heldByMapping(ino) ? 1 : 0;
+    return { total: mapped, writers: mapped };
+  }
+  const hidden = file.writers === 0 && ctx.files.writtenByMapping(ino) ? 1 : 0;
+  return { total: file.readers + file.writers, writers: file.writers + hidden };
 }

@@ -6,6 +6,10 @@
  * stops serving and runs what waited for that; 4. an idle entry keeps its descriptor for the next open
  * until it is pushed out or its bytes move.
  *
+ * With passthrough a mapping belongs to the backing file: it outlives the handle, and its writes and its end
+ * are not told to us. An entry that may have one is `passed` (and `written`, if it may write) until the kernel
+ * says otherwise, and is not pushed out.
+ *
  * The kernel refuses to mix passthrough with cached opens of one inode, so `serving` stays what the first
  * open made it until the last handle closes. The one change in between, packed to plain when a writer
  * comes, stays within cached serving.
@@ -32,6 +36,10 @@ export interface OpenFile {
   /** The kernel's number for `fd`, or 0. */
   backingId: number;
   plan: PlanHandle | null;
+  /** Served by passthrough since it was last known that no mapping was left behind. */
+  passed: boolean;
+  /** The same for one that may write. */
+  written: boolean;
   /** The backing file was made since its directory was last synced. */
   fresh: boolean;
   /** The kernel may hold attributes that it need not ask for again. */
@@ -43,23 +51,29 @@ export interface OpenFile {
 
 /** Each idle entry holds one descriptor; a process may have no more than 20,000 in all. */
 const IDLE_LIMIT = 2048;
+/** How often files that were pushed out while mapped are looked at, at most. */
+const MAPPED_AGAIN_MS = 1000;
 /** Change counts remembered before all are forgotten at once. */
 const CHANGE_LIMIT = 200_000;
 
 export class OpenFiles {
   private readonly open = new Map<number, OpenFile>();
   private readonly idle: LRUCache<number, OpenFile>;
+  /** Pushed out of `idle` while mapped. */
+  private readonly mapped = new Map<number, OpenFile>();
   private readonly changes = new Map<number, number>();
   private changeClock = 1;
   /** Change count of every inode that is not in `changes`. */
   private changeEpoch = 1;
+  private mappedAgain = 0;
   private server: DataServer | null = null;
 
-  constructor() {
+  /** `unmapped` hears of a file that no one writes to any more, while its descriptor is still open. */
+  constructor(private readonly unmapped: (file: OpenFile) => void) {
     this.idle = new LRUCache<number, OpenFile>({
       max: IDLE_LIMIT,
       dispose: (file, _ino, reason) => {
-        if (reason !== 'delete') this.closeBacking(file);
+        if (reason !== 'delete') this.pushOut(file);
       },
     });
   }
@@ -86,8 +100,9 @@ export class OpenFiles {
   }
 
   private revive(ino: number): OpenFile {
-    const file = this.idle.get(ino) ?? newOpenFile(ino);
-    this.idle.delete(ino);
+    const file = this.takeIdle(ino) ?? newOpenFile(ino);
+    // Before the next handles make it impossible to tell.
+    if (file.written) this.isMapped(file);
     file.attributesCached = true;
     this.open.set(ino, file);
     return file;
@@ -124,15 +139,66 @@ export class OpenFiles {
 
   /** The bytes moved or are about to go: an idle descriptor is of no use any more. */
   forgetIdle(ino: number): void {
-    const file = this.idle.get(ino);
-    if (file === undefined) return;
-    this.idle.delete(ino);
-    this.closeBacking(file);
+    const file = this.takeIdle(ino);
+    if (file !== undefined) this.closeBacking(file);
   }
 
-  /** The idle entry's descriptor of that tier, or -1. Stays owned by the entry. */
-  idleDescriptor(ino: number, tier: number): number {
-    const file = this.idle.peek(ino);
+  private takeIdle(ino: number): OpenFile | undefined {
+    const file = this.peekIdle(ino);
+    this.idle.delete(ino);
+    this.mapped.delete(ino);
+    return file;
+  }
+
+  private peekIdle(ino: number): OpenFile | undefined {
+    return this.idle.peek(ino) ?? (this.mapped.size > 0 ? this.mapped.get(ino) : undefined);
+  }
+
+  private pushOut(file: OpenFile): void {
+    this.letGoOfMapped();
+    if (this.isMapped(file)) this.mapped.set(file.ino, file);
+    else this.closeBacking(file);
+  }
+
+  private letGoOfMapped(): void {
+    if (this.mapped.size === 0 || Date.now() < this.mappedAgain) return;
+    this.mappedAgain = Date.now() + MAPPED_AGAIN_MS;
+    for (const file of this.mapped.values()) {
+      if (this.isMapped(file)) continue;
+      this.mapped.delete(file.ino);
+      this.closeBacking(file);
+    }
+  }
+
+  /** Whether a mapping, or a handle, holds a file that has an entry with a descriptor. */
+  private isMapped(file: OpenFile): boolean {
+    if (!file.passed || native.hasOthers(file.fd)) return file.passed;
+    file.passed = false;
+    if (file.written) this.unmapped(file);
+    file.written = false;
+    return false;
+  }
+
+  /** Nothing is open, but a program has it mapped: its bytes must stay where they are. */
+  heldByMapping(ino: number): boolean {
+    const file = this.peekIdle(ino);
+    return file !== undefined && this.isMapped(file);
+  }
+
+  /** No writer has it open, but a mapping that one left may still write. */
+  writtenByMapping(ino: number): boolean {
+    const file = this.open.get(ino) ?? this.peekIdle(ino);
+    return file !== undefined && file.written && this.isMapped(file);
+  }
+
+  /** Whether what is known here about mappings is all there is to know. */
+  knows(ino: number): boolean {
+    return this.open.has(ino) || this.peekIdle(ino) !== undefined;
+  }
+
+  /** The descriptor of the backing file on that tier, or -1. Stays owned by the entry. */
+  descriptorOn(tier: number, ino: number): number {
+    const file = this.open.get(ino) ?? this.peekIdle(ino);
     return file !== undefined && file.tier === tier ? file.fd : -1;
   }
 
@@ -142,6 +208,8 @@ export class OpenFiles {
     file.backingId = 0;
     file.fd = -1;
     file.tier = 0;
+    file.passed = false;
+    file.written = false;
   }
 
   noteChange(ino: number): void {
@@ -176,6 +244,7 @@ export class OpenFiles {
     }
     this.open.clear();
     this.idle.forEach((file) => this.closeBacking(file));
+    this.mapped.forEach((file) => this.closeBacking(file));
     this.server = null;
   }
 }
@@ -190,6 +259,8 @@ function newOpenFile(ino: number): OpenFile {
     tier: 0,
     backingId: 0,
     plan: null,
+    passed: false,
+    written: false,
     fresh: false,
     attributesCached: true,
     queue: null,

@@ -114,9 +114,7 @@ function pick(valid: number, given: number, current: number, time: Time): Time |
  */
 function stampBacking(ctx: Context, inode: Inode, mtime: Time): void {
   if (inode.plainTier === 0) return;
-  const file = ctx.files.peek(inode.ino);
-  const open = file !== undefined && file.tier === inode.plainTier ? file.fd : -1;
-  const fd = open >= 0 ? open : ctx.files.idleDescriptor(inode.ino, inode.plainTier);
+  const fd = ctx.files.descriptorOn(inode.plainTier, inode.ino);
   if (fd >= 0) return native.setTimes(fd, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
   const tier = ctx.tiers.byId(inode.plainTier);
   if (tier === undefined || tier.state !== 'ok') return;

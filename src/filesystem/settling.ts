@@ -89,6 +89,7 @@ export class Settling {
     const tiers = new Map<Tier, Inode[]>();
     for (const ino of inos) {
       const inode = this.settleable(ino);
+      if (inode !== undefined && this.isMapped(ino)) continue;
       const tier = inode && this.ctx.tiers.byId(inode.plainTier);
       if (!tier || tier.state === 'missing' || tier.state === 'read-only') continue;
       const others = tiers.get(tier);
@@ -98,12 +99,20 @@ export class Settling {
     return tiers;
   }
 
+  /** A mapping may still write to it: it is looked at again later. */
+  private isMapped(ino: number): boolean {
+    const mapped = this.ctx.files.writtenByMapping(ino);
+    if (mapped) this.schedule(ino);
+    return mapped;
+  }
+
   /** Steps 1 to 3: backtraces, heads, and what must not change until the end. */
   private async prepare(prepared: Prepared[], tier: Tier, inodes: Inode[]): Promise<void> {
     const { ctx } = this;
     const changes = inodes.map(({ ino }) => ctx.files.changeCount(ino));
     const inos = inodes.map(({ ino }) => ino);
-    const { fds, labelled, heads } = await native.labelFiles(
+    const known = inodes.map(({ ino }) => ctx.files.knows(ino));
+    const { fds, labelled, written, heads } = await native.labelFiles(
       inos.map((ino) => ctx.tiers.backingPath(tier, ino)),
       inodes.map((inode) => encodeBacktrace(ctx.namespace, ctx.tiers.volumeId, inode)),
       BACKTRACE_XATTR,
@@ -111,12 +120,15 @@ export class Settling {
     );
     inos.forEach((ino, i) => {
       const fd = fds[i];
+      // Left by a program that was using the volume before a crash.
+      const mapped = !known[i] && written[i] === 1;
       const errno = fd < 0 ? -fd : isHarmless(-labelled[i]) ? 0 : -labelled[i];
-      if (errno === 0) {
+      if (errno === 0 && !mapped) {
         prepared.push({ ino, fd, tier: tier.id, changes: changes[i], head: heads[i] });
       } else {
         if (fd >= 0) native.close(fd);
-        this.failed(ino, errno);
+        if (mapped) this.schedule(ino);
+        else this.failed(ino, errno);
       }
     });
   }

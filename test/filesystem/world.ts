@@ -183,6 +183,7 @@ function serverNoting(calls: string[]): DataServer {
     backingOpen: () => ++backings,
     backingClose: note('backingClose'),
     invalidateInode: note('invalidateInode'),
+    writeBack: (ino) => Promise.resolve(void calls.push(`writeBack ${ino}`)),
     invalidateEntry: note('invalidateEntry'),
   };
 }
