@@ -41,7 +41,7 @@ export async function openSubject(work: string, name: SubjectName): Promise<Subj
   return { name, root: mountpoint, close };
 }
 
-type Mounter = (base: string, mountpoint: string) => Promise<void>;
+type Mounter = (base: string, mountpoint: string) => Promise<unknown>;
 
 /** The settings that Debian's packages come with; several threads, as mergerfs has by default. */
 const UNIONS = {
@@ -51,23 +51,23 @@ const UNIONS = {
 
 const MOUNTERS: Record<SubjectName, Mounter> = {
   raw: () => Promise.resolve(),
-  'coral-reef': coralReef([]),
-  'passthrough=off': coralReef(['passthrough=off']),
-  'fuse-native': coralReef(['channel=fuse-native']),
+  'coral-reef': (base) => coralReef(base, []),
+  'passthrough=off': (base) => coralReef(base, ['passthrough=off']),
+  'fuse-native': (base) => coralReef(base, ['channel=fuse-native']),
   ...UNIONS,
 };
 
-function coralReef(options: string[]): Mounter {
-  return async (base, mountpoint) => {
-    const tiers = ['nvme', 'ssd', 'hdd'].flatMap((tier) => [
-      '--tier',
-      `${tier}=${join(base, tier)},medium=${tier}`,
-    ]);
-    for (const tier of ['nvme', 'ssd', 'hdd']) await mkdir(join(base, tier));
-    await must(program, ['init', join(base, 'volume'), ...tiers]);
-    const list = [QUIET, ...options].join(',');
-    await must(program, ['mount', join(base, 'volume'), mountpoint, '-o', list]);
-  };
+/** A volume on three tiers below `base`, mounted on `base`/mnt. */
+export async function coralReef(base: string, options: string[]) {
+  const volume = join(base, 'volume');
+  const mountpoint = join(base, 'mnt');
+  const tiers = ['nvme', 'ssd', 'hdd'].map((name) => ({ name, path: join(base, name) }));
+  for (const { path } of tiers) await mkdir(path);
+  await mkdir(mountpoint, { recursive: true });
+  const flags = tiers.flatMap(({ name, path }) => ['--tier', `${name}=${path},medium=${name}`]);
+  await must(program, ['init', volume, ...flags]);
+  await must(program, ['mount', volume, mountpoint, '-o', [QUIET, ...options].join(',')]);
+  return { volume, mountpoint };
 }
 
 function union(command: string, options: string[]): Mounter {

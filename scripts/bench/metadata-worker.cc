@@ -43,6 +43,11 @@ int Opened(const std::string& path, int flags) {
 
 void Create(const std::string& path) { close(Opened(path, O_WRONLY | O_CREAT | O_EXCL)); }
 
+// A file without data: nothing is made on a tier.
+void Mknod(const std::string& path) {
+  if (mknod(path.c_str(), S_IFREG | 0644, 0) != 0) Fail("mknod", path);
+}
+
 void Write(const std::string& path) {
   static char data[4096];
   const int fd = Opened(path, O_WRONLY | O_CREAT | O_EXCL);
@@ -99,6 +104,7 @@ long List(const Share& share) {
 
 long Run(const std::string& operation, const Share& share) {
   if (operation == "create") return OnFiles(share, Create);
+  if (operation == "mknod") return OnFiles(share, Mknod);
   if (operation == "write") return OnFiles(share, Write);
   if (operation == "stat") return OnFiles(share, Stat);
   if (operation == "open") return OnFiles(share, Open);

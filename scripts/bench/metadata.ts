@@ -2,15 +2,14 @@
  * How fast many small files are made, looked at and removed: raw, Coral Reef, and what people use today,
  * side by side in one run. Repeats are interleaved, and another one goes first in each.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { must } from '../lib/process.js';
 import { openSubject, SUBJECTS, type Subject, type SubjectName } from './metadata-subjects.js';
 import { machine, toJson, toTable, type Row } from './report.js';
+import { forget, makeDirectories, measure, seconds } from './workers.js';
 
 const HELP = `usage: scripts/bench/metadata [--files N] [--list N] [--processes N,...] [--repeats N]
                               [--subjects NAME,...] [--only TEXT] [--work DIR] [--json]
@@ -25,7 +24,6 @@ const HELP = `usage: scripts/bench/metadata [--files N] [--list N] [--processes 
   --json           one JSON document with every sample
 `;
 
-const worker = fileURLToPath(new URL('./metadata-worker', import.meta.url));
 const sourceTree = fileURLToPath(
   new URL('../../../node_modules/@typescript-eslint', import.meta.url),
 );
@@ -110,64 +108,6 @@ async function unpack(subject: Subject, archive: Archive, processes: number): Pr
     Promise.all(copies.map((copy) => must('rm', ['-r', copy], LONG))),
   );
   return { untar: entries / untar, 'rm -r': entries / remove };
-}
-
-interface Share {
-  directories: number;
-  files: number;
-  processes: number;
-}
-
-/** Starts the workers, lets them go together. @returns operations per second of all of them */
-async function measure(operation: string, root: string, share: Share): Promise<number> {
-  const { directories, files, processes } = share;
-  const workers = Array.from({ length: processes }, (_, index) =>
-    startWorker([operation, root, directories, files, index, processes].map(String)),
-  );
-  await Promise.all(workers.map(({ ready }) => ready));
-  let count = 0;
-  const elapsed = await seconds(async () => {
-    for (const { go } of workers) go();
-    for (const { done } of workers) count += await done;
-  });
-  return count / elapsed;
-}
-
-interface Worker {
-  ready: Promise<unknown>;
-  go(): void;
-  /** Operations it did. */
-  done: Promise<number>;
-}
-
-function startWorker(args: string[]): Worker {
-  const child = spawn(worker, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ready = once(child.stdout, 'data');
-  const ended = once(child, 'close') as Promise<[number | null]>;
-  let output = '';
-  child.stdout.on('data', (data: Buffer) => (output += data.toString()));
-  const done = ended.then(([code]) => {
-    if (code !== 0) throw new Error(`metadata-worker ${args.join(' ')}: exit ${String(code)}`);
-    return Number(output.trim().split('\n').at(-1));
-  });
-  return { ready, go: () => child.stdin.end(), done };
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const start = process.hrtime.bigint();
-  await work();
-  return Number(process.hrtime.bigint() - start) / 1e9;
-}
-
-/** Takes names and attributes from the kernel's caches; data stays. */
-async function forget(): Promise<void> {
-  await must('sync', [], LONG);
-  await writeFile('/proc/sys/vm/drop_caches', '2');
-}
-
-async function makeDirectories(root: string, count: number): Promise<void> {
-  await mkdir(root);
-  for (let i = 0; i < count; i++) await mkdir(join(root, `d${String(i).padStart(4, '0')}`));
 }
 
 async function makeLarge(subject: Subject, files: number): Promise<void> {
