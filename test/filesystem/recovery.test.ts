@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { waitFor } from '../../scripts/lib/process.js';
 import {
   afterCrash,
   isThere,
@@ -93,6 +94,22 @@ test('backing files of creations that were never committed do not take space for
   assert.equal(await isThere(stray), false);
   assert.equal((await after.read(kept)).toString(), 'data');
   assert.notEqual(await after.add('new', 'x'), kept + 1);
+});
+
+test('files that were made ahead take no space after a crash; one that was given a name stays', async (t) => {
+  const w = await world(t);
+  await w.add('first');
+  const ahead = w.namespace.spares();
+  const used = await waitFor('a file that was made ahead is used', async () => {
+    const ino = await w.add(String(Math.random()), 'data');
+    return ahead.includes(ino) && ino;
+  });
+  await w.store.commit();
+  const after = await restart(t, w);
+  assert.equal((await after.read(used)).toString(), 'data');
+  assert.deepEqual(after.namespace.spares(), []);
+  const path = (ino: number) => after.tiers.backingPath(after.tiers.tiers[0], ino);
+  for (const ino of ahead) assert.equal(await isThere(path(ino)), ino === used);
 });
 
 test('a clean end settles everything: the next start finds nothing to do', async (t) => {
