@@ -79,8 +79,10 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
   };
 }
 
+/** Whose volume it is owns its top directory: a user must be able to write to what that user mounts. */
 function createRoot(inodes: Inodes): void {
-  const root = inodes.createAt(ROOT_INO, { mode: ROOT_MODE, uid: 0, gid: 0 });
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  const root = inodes.createAt(ROOT_INO, { mode: ROOT_MODE, uid, gid });
   root.nlink = 2;
   root.parent = ROOT_INO;
   inodes.update(root);
