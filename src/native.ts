@@ -273,7 +273,8 @@ export interface NativeAddon {
   /**
    * Mounts and returns the descriptor. `flags` are MS_* bits, `options` what the kernel is told beside
    * fd, rootmode, user_id and group_id (such as `allow_other,default_permissions,max_read=1048576`).
-   * Falls back to fusermount3 on EPERM. @throws with the reason of mount(2) or fusermount3's message.
+   * Falls back to fusermount3 on EPERM. With `autoUnmount` fusermount3 does it in any case, stays, and takes the
+   * mount away when this process is gone. @throws with the reason of mount(2) or fusermount3's message.
    */
   mount(
     source: string,
@@ -281,6 +282,7 @@ export interface NativeAddon {
     subtype: string,
     flags: number,
     options: string,
+    autoUnmount?: boolean,
   ): MountResult;
   /** Gives what is mounted there these MS_* flags, for every place where it is mounted. @throws EBUSY, EPERM. */
   remount(mountpoint: string, flags: number): void;

@@ -26,6 +26,7 @@ Napi::Value Mount(const Napi::CallbackInfo& info) {
   request.subtype = args.String(2);
   request.flags = static_cast<unsigned long>(args.Integer(3));
   request.options = args.String(4);
+  request.auto_unmount = info.Length() > 5 && args.Boolean(5);
   if (!args.ok()) return {};
   fuse::Mounted mounted;
   std::string message;

@@ -13,6 +13,8 @@ namespace coral::fuse {
 namespace {
 
 constexpr const char* kDevicePath = "/dev/fuse";
+// MS_NOSYMFOLLOW, which older headers lack.
+constexpr unsigned long kNoSymlinkFollow = 256;
 
 bool NotAllowed(const Status& status) {
   return status.error() == EPERM || status.error() == EACCES;
@@ -56,14 +58,23 @@ std::string HelperOptions(const MountRequest& request) {
   static constexpr struct {
     unsigned long flag;
     const char* name;
-  } kNames[] = {{MS_RDONLY, "ro"},      {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"},
-                {MS_NOEXEC, "noexec"},  {MS_NOATIME, "noatime"}, {MS_SYNCHRONOUS, "sync"},
-                {MS_DIRSYNC, "dirsync"}};
+  } kNames[] = {{MS_RDONLY, "ro"},
+                {MS_NOSUID, "nosuid"},
+                {MS_NODEV, "nodev"},
+                {MS_NOEXEC, "noexec"},
+                {MS_NOATIME, "noatime"},
+                {MS_SYNCHRONOUS, "sync"},
+                {MS_DIRSYNC, "dirsync"},
+                {MS_NODIRATIME, "nodiratime"},
+                {MS_STRICTATIME, "strictatime"},
+                {MS_LAZYTIME, "lazytime"},
+                {kNoSymlinkFollow, "nosymfollow"}};
   std::string options =
       "fsname=" + Escaped(request.source) + ",subtype=" + Escaped(request.subtype);
   for (const auto& [flag, name] : kNames) {
     if ((request.flags & flag) != 0) options += std::string(",") + name;
   }
+  if (request.auto_unmount) options += ",auto_unmount";
   if (!request.options.empty()) options += "," + request.options;
   return options;
 }
@@ -80,12 +91,13 @@ Status OrDirect(Status by_helper, Status direct, std::string* message) {
 }  // namespace
 
 Status Mount(const MountRequest& request, Mounted* mounted, std::string* message) {
-  Status direct = MountDirectly(request, &mounted->fd);
+  Status direct = Status::Error(EPERM, "mount", request.mountpoint);
+  if (!request.auto_unmount) direct = MountDirectly(request, &mounted->fd);
   if (direct.ok() || !NotAllowed(direct)) return direct;
   mounted->fd.reset();
   mounted->via_helper = true;
-  return OrDirect(MountByHelper(HelperOptions(request), request.mountpoint, &mounted->fd, message),
-                  direct, message);
+  const HelperRequest by_helper{HelperOptions(request), request.mountpoint, request.auto_unmount};
+  return OrDirect(MountByHelper(by_helper, &mounted->fd, message), direct, message);
 }
 
 Status Remount(const std::string& mountpoint, unsigned long flags) {

@@ -12,8 +12,9 @@ struct MountRequest {
   std::string source;
   std::string mountpoint;
   std::string subtype;
-  unsigned long flags = 0;  // MS_*
-  std::string options;      // what the kernel is told beside fd, rootmode, user_id and group_id
+  unsigned long flags = 0;    // MS_*
+  std::string options;        // what the kernel is told beside fd, rootmode, user_id and group_id
+  bool auto_unmount = false;  // fusermount3 stays, and unmounts when this process is gone
 };
 
 struct Mounted {

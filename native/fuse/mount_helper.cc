@@ -78,22 +78,26 @@ Status Await(pid_t child, const std::string& mountpoint) {
   return succeeded ? Status::Ok() : Status::Error(EPERM, kHelper, mountpoint);
 }
 
-// Runs the helper to its end.
-Status Run(std::vector<std::string> arguments, int socket, const std::string& mountpoint,
-           std::string* message) {
+struct Helper {
+  pid_t child = 0;
+  UniqueFd errors;  // the reading end of its stderr
+};
+
+Status Start(std::vector<std::string> arguments, int socket, Helper* helper) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Status::FromErrno("pipe");
-  UniqueFd read_end(ends[0]);
+  helper->errors.reset(ends[0]);
   UniqueFd write_end(ends[1]);
-  pid_t child = 0;
-  Status status = Spawn(std::move(arguments), socket, write_end.get(), &child);
-  if (!status.ok()) return status;
-  write_end.reset();
-  *message = WithoutNewlines(ReadAll(read_end.get()));
-  return Await(child, mountpoint);
+  return Spawn(std::move(arguments), socket, write_end.get(), &helper->child);
 }
 
-// Takes the descriptor that the helper sent; invalid where it sent none.
+// Waits for its end.
+Status Finish(Helper* helper, const std::string& mountpoint, std::string* message) {
+  *message = WithoutNewlines(ReadAll(helper->errors.get()));
+  return Await(helper->child, mountpoint);
+}
+
+// Takes the descriptor that the helper sends; invalid where it ends without one.
 UniqueFd TakeDescriptor(int socket) {
   char byte;
   iovec part{&byte, 1};
@@ -103,7 +107,11 @@ UniqueFd TakeDescriptor(int socket) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0) return UniqueFd();
+  ssize_t got = 0;
+  do {
+    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return UniqueFd();
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return UniqueFd();
   int fd = -1;
@@ -113,26 +121,36 @@ UniqueFd TakeDescriptor(int socket) {
 
 }  // namespace
 
-Status MountByHelper(const std::string& options, const std::string& mountpoint, UniqueFd* device,
-                     std::string* message) {
+Status MountByHelper(const HelperRequest& request, UniqueFd* device, std::string* message) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     return Status::FromErrno("socketpair");
   }
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
+  Helper helper;
   Status status =
-      Run({kHelper, "-o", options, "--", mountpoint}, theirs.get(), mountpoint, message);
+      Start({kHelper, "-o", request.options, "--", request.mountpoint}, theirs.get(), &helper);
   if (!status.ok()) return status;
+  theirs.reset();
   *device = TakeDescriptor(ours.get());
-  return device->valid() ? Status::Ok() : Status::Error(EPROTO, kHelper, mountpoint);
+  if (request.stays && device->valid()) {
+    // It watches the other end of this socket, which closes with the process.
+    ours.release();
+    return Status::Ok();
+  }
+  status = Finish(&helper, request.mountpoint, message);
+  if (!status.ok()) return status;
+  return device->valid() ? Status::Ok() : Status::Error(EPROTO, kHelper, request.mountpoint);
 }
 
 Status UnmountByHelper(const std::string& mountpoint, bool lazy, std::string* message) {
   std::vector<std::string> arguments{kHelper, "-u"};
   if (lazy) arguments.push_back("-z");
   arguments.insert(arguments.end(), {"--", mountpoint});
-  return Run(std::move(arguments), -1, mountpoint, message);
+  Helper helper;
+  Status status = Start(std::move(arguments), -1, &helper);
+  return status.ok() ? Finish(&helper, mountpoint, message) : status;
 }
 
 }  // namespace coral::fuse

@@ -8,9 +8,14 @@
 
 namespace coral::fuse {
 
-// `options` is a list for -o. On refusal `*message` is what the helper wrote to stderr.
-Status MountByHelper(const std::string& options, const std::string& mountpoint, UniqueFd* device,
-                     std::string* message);
+struct HelperRequest {
+  std::string options;  // a list for -o
+  std::string mountpoint;
+  bool stays = false;  // auto_unmount: the helper runs until this process is gone
+};
+
+// On refusal `*message` is what the helper wrote to stderr.
+Status MountByHelper(const HelperRequest& request, UniqueFd* device, std::string* message);
 Status UnmountByHelper(const std::string& mountpoint, bool lazy, std::string* message);
 
 }  // namespace coral::fuse

@@ -12,9 +12,10 @@
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { CoralError, ExitCode } from '../config/errors.js';
+import { CoralError, ExitCode, errnoName } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { createChannel } from '../fuse/channel.js';
+import type { FuseSession } from '../native.js';
 import { formatDuration } from '../config/units.js';
 import { errorField, type Log } from '../observe/log.js';
 import { configuredTiers } from '../tiers/tier-set.js';
@@ -95,8 +96,9 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
     wantPassthrough: settings.passthrough === 'auto',
     log,
     onReady: (negotiated) => {
-      filesystem.setPassthrough(negotiated.passthrough);
-      log.info({ features: negotiated.features }, 'the kernel is connected');
+      const passthrough = negotiated.passthrough && mayPassThrough(session);
+      filesystem.setPassthrough(passthrough);
+      log.info({ features: negotiated.features, passthrough }, 'the kernel is connected');
       ready.resolve(true);
     },
     onEnd: (errno) => {
@@ -112,6 +114,16 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
   await ready.promise;
   const cutOff = () => void stop().finally(() => ended.resolve(0));
   return { ended: ended.promise, cutOff };
+}
+
+/** The kernel looks at the right before it looks at the descriptor, which is none here. */
+function mayPassThrough(session: FuseSession): boolean {
+  try {
+    session.backingOpen(-1);
+    return true;
+  } catch (error) {
+    return errnoName(error) !== 'EPERM';
+  }
 }
 
 function daemonOf(plan: MountPlan, connection: Connection, teardown: Teardown, log: Log): Daemon {

@@ -25,7 +25,16 @@ const STACKED = ['overlay', 'ecryptfs', 'fuse'];
 
 /** `place` is a volume or a mount point; without it the tiers of every mounted volume are looked at. */
 export async function examine(place: string | undefined): Promise<Finding[]> {
-  const machine = [kernel(), device(), helper(), passthrough(), openFiles(), pages(), systemd()];
+  const user = mountingUser(place);
+  const machine = [
+    kernel(),
+    device(),
+    helper(),
+    passthrough(user),
+    openFiles(),
+    pages(),
+    systemd(),
+  ];
   const volumes = place === undefined ? mountedVolumes() : [volumeAt(place)];
   const tiers: Finding[] = [];
   for (const volume of volumes) tiers.push(...(await tiersOf(volume)));
@@ -74,9 +83,20 @@ function helper(): Finding {
   return finding('fusermount3', isRoot() ? 'note' : 'bad', 'not found', means);
 }
 
-function passthrough(): Finding {
+/** Who mounted what lies there; undefined for root and where nothing is mounted. */
+function mountingUser(place: string | undefined): string | undefined {
+  const entry = place === undefined ? undefined : mountAt(readMounts(), bytesOf(place));
+  const word = entry?.superOptions.find((option) => /^user_id=[1-9]/.test(option));
+  return isCoralReef(entry) ? word?.slice('user_id='.length) : undefined;
+}
+
+function passthrough(user: string | undefined): Finding {
   if (!kernelAtLeast(release(), 6, 9)) {
     return finding('passthrough', 'note', 'not possible', 'It needs Linux 6.9 or later.');
+  }
+  if (user !== undefined) {
+    const means = `User ${user} mounted it: plain files go through the daemon. Root's mounts may use it.`;
+    return finding('passthrough', 'note', 'not permitted', means);
   }
   if (hasCapability(CAP_SYS_ADMIN)) return finding('passthrough', 'ok', 'possible');
   const means =

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import type { KernelMount } from '../config/types.js';
-import { errorField, type Log } from '../observe/log.js';
+import type { Log } from '../observe/log.js';
 import { native } from '../native.js';
 
 const SUBTYPE = 'coral-reef';
@@ -16,8 +16,9 @@ const READ_AHEAD_KIB = 16 * 1024;
 export function mountKernel(volume: string, mountpoint: string, mount: KernelMount): number {
   const options = ['default_permissions', `max_read=${MAX_READ}`, ...mount.contexts];
   if (mount.allowOther) options.push('allow_other');
+  const { flags, autoUnmount } = mount;
   try {
-    return native.mount(volume, mountpoint, SUBTYPE, mount.flags, options.join(',')).fd;
+    return native.mount(volume, mountpoint, SUBTYPE, flags, options.join(','), autoUnmount).fd;
   } catch (error) {
     throw new CoralError(ExitCode.failed, mountProblem(mountpoint, error), { cause: error });
   }
@@ -49,7 +50,8 @@ export function raiseReadAhead(mountpoint: string, log: Log): void {
     writeFileSync(file, String(READ_AHEAD_KIB));
     log.debug({ file, kib: Number(readFileSync(file, 'utf8')) }, 'read-ahead raised');
   } catch (error) {
-    log.info({ file, ...errorField(error) }, 'read-ahead stays as it is: packed files read slower');
+    const why = reasonOf(error);
+    log.info({ file, why }, 'read-ahead stays as it is: packed files read slower');
   }
 }
 

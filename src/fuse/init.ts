@@ -34,6 +34,7 @@ const WANTED = [
   'SETXATTR_EXT',
   'INIT_EXT',
   'DIRECT_IO_ALLOW_MMAP',
+  'ALLOW_IDMAP',
 ] as const satisfies readonly (keyof typeof InitFlag)[];
 
 const has = (offered: number, flag: number): boolean => Math.floor(offered / flag) % 2 === 1;

@@ -4,7 +4,10 @@
  * Arguments are fresh objects, so a method may keep them across an `await`.
  */
 
-/** Who asks. */
+/**
+ * Who asks. On kernels with idmapped mounts `uid` and `gid` are known only where an inode is made, as the
+ * filesystem is to record them; elsewhere they are 2^32-1. Permissions are the kernel's business.
+ */
 export interface Caller {
   uid: number;
   gid: number;

@@ -34,6 +34,7 @@ export const InitFlag = {
   CREATE_SUPP_GROUP: 2 ** 34,
   DIRECT_IO_ALLOW_MMAP: 2 ** 36,
   PASSTHROUGH: 2 ** 37,
+  ALLOW_IDMAP: 2 ** 40,
 } as const;
 
 /** fuse_open_out.open_flags. */
