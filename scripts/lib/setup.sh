@@ -4,7 +4,7 @@
 # Compiler and libraries of the addon, and the mount helper.
 build_packages=(g++ make python3 libzstd-dev libxxhash-dev libssl-dev fuse3 util-linux ca-certificates)
 # Programs that tests use.
-test_packages=(fio xfsprogs e2fsprogs sqlite3 attr acl procps)
+test_packages=(fio xfsprogs e2fsprogs sqlite3 attr acl procps git rsync inotify-tools)
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -79,24 +79,40 @@ install_node_packages() {
   cp package-lock.json "$stamp"
 }
 
-# llama.cpp for one test. Large, and of no use to who only runs the program: not a dependency.
-llama_version=3.22.1
-install_llama() {
-  local arch stamp=.cache/llama/version
-  [ "$(cat "$stamp" 2>/dev/null)" = "$llama_version" ] && return 0
+# Packages that only tests use: large, and of no use to who only runs the program, so no dependencies.
+# install_for_tests FOLDER-BELOW-.cache VERSION PACKAGE...
+install_for_tests() {
+  local folder=.cache/$1 version=$2
+  shift 2
+  [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ] && return 0
+  say "Installing for tests: $*"
+  mkdir -p "$folder"
+  printf '{"private":true}\n' >"$folder/package.json"
+  npm install --prefix "$folder" --ignore-scripts --omit=optional --no-package-lock \
+    --no-audit --no-fund --loglevel=error "$@" >/dev/null </dev/null ||
+    fail "could not install $* (see above)."
+  printf '%s\n' "$version" >"$folder/version"
+}
+
+# The name by which npm packages call this machine.
+npm_arch() {
   case $(uname -m) in
-    x86_64) arch=x64 ;;
-    aarch64) arch=arm64 ;;
-    *) fail "node-llama-cpp has no prebuilt binary for $(uname -m)." ;;
+    x86_64) printf x64 ;;
+    aarch64) printf arm64 ;;
+    *) fail "the packages for tests have no prebuilt binaries for $(uname -m)." ;;
   esac
-  say 'Installing llama.cpp for tests'
-  mkdir -p .cache/llama
-  printf '{"private":true}\n' >.cache/llama/package.json
-  npm install --prefix .cache/llama --ignore-scripts --omit=optional --no-package-lock \
-    --no-audit --no-fund --loglevel=error \
-    "node-llama-cpp@$llama_version" "@node-llama-cpp/linux-$arch@$llama_version" >/dev/null </dev/null ||
-    fail 'could not install node-llama-cpp (see above).'
-  printf '%s\n' "$llama_version" >"$stamp"
+}
+
+llama_version=3.22.1
+duckdb_version=1.5.6-r.1
+usearch_version=2.26.2
+install_test_packages() {
+  local arch
+  arch=$(npm_arch)
+  install_for_tests llama "$llama_version" \
+    "node-llama-cpp@$llama_version" "@node-llama-cpp/linux-$arch@$llama_version"
+  install_for_tests databases "$duckdb_version $usearch_version" "usearch@$usearch_version" \
+    "@duckdb/node-api@$duckdb_version" "@duckdb/node-bindings-linux-$arch@$duckdb_version"
 }
 
 # True where a source is newer than the last complete build. Directories count: files may be gone.
