@@ -225,6 +225,8 @@ export interface NativeAddon {
   openSync(path: string, flags: number, mode: number): number;
   open(path: string, flags: number, mode: number): Promise<number>;
   close(fd: number): void;
+  /** dup(2), closed on exec. */
+  duplicate(fd: number): number;
   statFd(fd: number, out: Float64Array): void;
   statPath(path: string, out: Float64Array): void;
   fsync(fd: number, dataOnly: boolean): Promise<void>;
@@ -289,6 +291,14 @@ export interface NativeAddon {
   /** umount2; `lazy` is MNT_DETACH. Falls back to fusermount3 -u on EPERM. */
   unmount(mountpoint: string, lazy: boolean): void;
   createSession(fd: number, callbacks: FuseCallbacks): FuseSession;
+
+  // libfuse2
+  /**
+   * Loads libfuse 2 from the file `library`, so that the binding of fuse-native finds it, and puts this
+   * addon in front of it (native/libfuse2). `onEnd` is called when a mount of it ended. Once per process.
+   * @throws with the dynamic linker's reason
+   */
+  openLibfuse2(library: string, onEnd: () => void): void;
 
   // content
   createChunkReader(

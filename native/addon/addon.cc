@@ -8,6 +8,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterIoBatch(env, exports);
   RegisterFuse(env, exports);
   RegisterContent(env, exports);
+  RegisterLibfuse2(env, exports);
   return exports;
 }
 

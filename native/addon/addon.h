@@ -14,6 +14,7 @@ void RegisterIo(Napi::Env env, Napi::Object exports);
 void RegisterIoBatch(Napi::Env env, Napi::Object exports);
 void RegisterFuse(Napi::Env env, Napi::Object exports);
 void RegisterContent(Napi::Env env, Napi::Object exports);
+void RegisterLibfuse2(Napi::Env env, Napi::Object exports);
 
 // What a PlanHandle reads from; null where `plan_handle` is none, or closed.
 std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle);

@@ -70,6 +70,18 @@ void Close(const Napi::CallbackInfo& info) {
   if (close(fd) != 0 && errno != EINTR) ThrowIfError(info.Env(), Status::FromErrno("close"));
 }
 
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return {};
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) {
+    ThrowIfError(info.Env(), Status::FromErrno("fcntl"));
+    return {};
+  }
+  return Napi::Number::New(info.Env(), copy);
+}
+
 void StatFd(const Napi::CallbackInfo& info) {
   Args args(info);
   const int fd = args.Int(0);
@@ -271,6 +283,7 @@ void RegisterIo(Napi::Env env, Napi::Object exports) {
   add("openSync", OpenSync);
   add("open", Open);
   add("close", Close);
+  add("duplicate", Duplicate);
   add("statFd", StatFd);
   add("statPath", StatPath);
   add("fsync", Fsync);

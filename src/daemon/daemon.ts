@@ -12,16 +12,15 @@
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { CoralError, ExitCode, errnoName } from '../config/errors.js';
+import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
-import { createChannel } from '../fuse/channel.js';
-import type { FuseSession } from '../native.js';
 import { formatDuration } from '../config/units.js';
 import { errorField, type Log } from '../observe/log.js';
 import { configuredTiers } from '../tiers/tier-set.js';
 import { waitForTiers } from '../tiers/waiting.js';
+import { openChannel } from './channels.js';
 import { openControl } from './control.js';
-import { detach, isMounted, mountKernel, raiseReadAhead } from './kernel-mount.js';
+import { detach, isMounted, raiseReadAhead } from './kernel-mount.js';
 import { openParts, type Parts } from './parts.js';
 import type { MountPlan } from './preflight.js';
 import { createHandlers } from './requests/index.js';
@@ -83,22 +82,16 @@ interface Connection {
 /** Mounts and waits for the handshake. */
 async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
   const { plan, filesystem, log } = parts;
-  const { directory, mountpoint, settings } = plan;
-  const fd = mountKernel(directory, mountpoint, settings.mount);
+  const { directory, mountpoint } = plan;
   const ended = deferred<number>();
   const ready = deferred<boolean>();
   teardown.add('take the mount away', () => {
     if (isMounted(mountpoint, directory)) detach(mountpoint);
   });
-  const session = createChannel({
-    fd,
-    operations: filesystem.operations,
-    wantPassthrough: settings.passthrough === 'auto',
-    log,
-    onReady: (negotiated) => {
-      const passthrough = negotiated.passthrough && mayPassThrough(session);
+  const channel = openChannel(parts, {
+    onReady: (passthrough, features) => {
       filesystem.setPassthrough(passthrough);
-      log.info({ features: negotiated.features, passthrough }, 'the kernel is connected');
+      log.info({ features, passthrough }, 'the kernel is connected');
       ready.resolve(true);
     },
     onEnd: (errno) => {
@@ -107,23 +100,13 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
     },
     onDamage: (ino, chunk, pack, reason) => noteDamage(parts, ino, chunk, pack, reason),
   });
-  const stop = once(() => session.stop());
+  const stop = once(() => channel.stop());
   teardown.add('stop the channel', stop);
-  filesystem.attach(session);
-  session.start();
+  filesystem.attach(channel.server);
+  channel.start();
   await ready.promise;
   const cutOff = () => void stop().finally(() => ended.resolve(0));
   return { ended: ended.promise, cutOff };
-}
-
-/** The kernel looks at the right before it looks at the descriptor, which is none here. */
-function mayPassThrough(session: FuseSession): boolean {
-  try {
-    session.backingOpen(-1);
-    return true;
-  } catch (error) {
-    return errnoName(error) !== 'EPERM';
-  }
 }
 
 function daemonOf(plan: MountPlan, connection: Connection, teardown: Teardown, log: Log): Daemon {

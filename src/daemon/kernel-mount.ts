@@ -6,7 +6,7 @@ import type { KernelMount } from '../config/types.js';
 import type { Log } from '../observe/log.js';
 import { native } from '../native.js';
 
-const SUBTYPE = 'coral-reef';
+export const SUBTYPE = 'coral-reef';
 /** The largest read or write that the kernel sends. Bytes. */
 const MAX_READ = 1024 * 1024;
 /** What the kernel reads ahead of a sequential reader of packed files: measured best. KiB. */

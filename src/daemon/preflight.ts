@@ -46,7 +46,6 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
   const directory = volumeDirectory(request.volume);
   const { options } = request;
   const { settings, warnings } = settingsFor(directory, options);
-  checkChannel(settings);
   checkContexts(settings);
   const volume = await readVolume(directory);
   checkTierNames(
@@ -73,11 +72,6 @@ export function settingsFor(directory: string, options: readonly string[]): Load
 function checkContexts({ mount }: Settings): void {
   if (mount.contexts.length === 0 || existsSync('/sys/fs/selinux/enforce')) return;
   throw usageError(`-o ${mount.contexts[0]}: this machine runs without SELinux. Leave it out`);
-}
-
-function checkChannel({ channel }: Settings): void {
-  if (channel === 'native') return;
-  throw usageError(`-o channel=${channel}: this build speaks to the kernel by channel=native only`);
 }
 
 /** @throws CoralError where it is no directory */

@@ -97,5 +97,5 @@ test('wrong options are refused', async (context) => {
   const at = await place(context);
   await refused(at, { options: ['hihg=50'] }, ExitCode.usage, /did you mean high\?/);
   await refused(at, { options: ['tape.high=50'] }, ExitCode.usage, /no tier "tape"/);
-  await refused(at, { options: ['channel=fuse-native'] }, ExitCode.usage, /channel/);
+  await refused(at, { options: ['channel=fuse'] }, ExitCode.usage, /fuse-native/);
 });

@@ -2,33 +2,10 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, scenario, type TestVolume } from './harness.js';
-import { digestFile, MiB, noise, prose, put } from './content.js';
+import { exists, scenario } from './harness.js';
+import { digestFile, MiB, noise, put } from './content.js';
+import { copyIn, sameListing } from './tree.js';
 import { must, run, waitFor } from '../../scripts/lib/process.js';
-
-/** A tree as people have it: nested, odd names, links, empty files, modes. */
-async function makeTree(root: string): Promise<void> {
-  await put(join(root, 'model/model.safetensors'), noise(5 * MiB + 17));
-  await put(join(root, 'model/config.json'), Buffer.from('{"layers": 2}\n'));
-  await put(join(root, 'docs/deep/er/notes.txt'), prose(200_001));
-  await put(join(root, 'docs/empty'), Buffer.alloc(0));
-  await put(join(root, 'docs/ümläut und raum'), Buffer.from('x'));
-  await put(join(root, `docs/${'n'.repeat(255)}`), Buffer.from('long name'));
-  await mkdir(join(root, 'docs/empty directory'));
-  for (let index = 0; index < 300; index++) {
-    await put(join(root, 'many', `file-${String(index)}`), Buffer.from(`content ${String(index)}`));
-  }
-  await must('ln', ['-s', '../model/config.json', join(root, 'docs/link')]);
-  await must('ln', [join(root, 'model/config.json'), join(root, 'docs/hard')]);
-  await must('chmod', ['640', join(root, 'docs/deep/er/notes.txt')]);
-}
-
-async function copyIn(volume: TestVolume): Promise<string> {
-  const source = join(volume.root, 'source');
-  await makeTree(source);
-  await must('cp', ['-a', source, volume.at('tree')]);
-  return source;
-}
 
 scenario('a copied tree is the same tree, also after a remount', {}, async (volume) => {
   const source = await copyIn(volume);
@@ -37,16 +14,6 @@ scenario('a copied tree is the same tree, also after a remount', {}, async (volu
   await must('diff', ['-r', '--no-dereference', source, volume.at('tree')]);
   await sameListing(source, volume.at('tree'));
 });
-
-/** Modes, owners, sizes, link counts and whole-second times. */
-async function sameListing(expected: string, actual: string): Promise<void> {
-  const format = ['-printf', '%P %y %m %U %G %s %n %Ts %l\n'];
-  const list = async (root: string) => {
-    const text = await must('find', [root, '!', '-type', 'd', ...format]);
-    return text.split('\n').sort().join('\n');
-  };
-  assert.equal(await list(actual), await list(expected));
-}
 
 scenario(
   'the same on ext4 and XFS media, through packing and back',

@@ -227,7 +227,7 @@ async function findDaemon(volumePath: string): Promise<number> {
 }
 
 /** A zombie is gone as far as anybody is concerned. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   const status = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
   return status.stdout.trim() !== '' && !status.stdout.trim().startsWith('Z');
 }
