@@ -1,5 +1,5 @@
 /** The two ways to talk to the kernel, made to look the same to the daemon. */
-import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
+import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import { MS } from '../config/mount-options.js';
 import { createChannel } from '../fuse/channel.js';
 import type { DataServer } from '../fuse/data-server.js';
@@ -57,7 +57,8 @@ function mayPassThrough(session: FuseSession): boolean {
 }
 
 function openFuseNative({ plan, filesystem, log }: Parts, events: ChannelEvents): Channel {
-  const { mountpoint } = plan;
+  const { mountpoint, settings } = plan;
+  checkFlags(settings.mount.flags);
   const channel = refusing(mountpoint, 'fuse-native can not be loaded', () =>
     createFuseNativeChannel({
       mountpoint,
@@ -101,18 +102,35 @@ const FLAG_WORDS: readonly (readonly [number, string])[] = [
   [MS.NOATIME, 'noatime'],
 ];
 
+/** It refuses these; a remount sets them, without its knowing. */
+const UNKNOWN_FLAGS: readonly (readonly [number, string])[] = [
+  [MS.NOSYMFOLLOW, 'nosymfollow'],
+  [MS.STRICTATIME, 'strictatime'],
+  [MS.NODIRATIME, 'nodiratime'],
+  [MS.LAZYTIME, 'lazytime'],
+];
+
+function checkFlags(flags: number): void {
+  const unknown = UNKNOWN_FLAGS.find(([flag]) => (flags & flag) !== 0);
+  if (unknown === undefined) return;
+  throw usageError(
+    `-o ${unknown[1]}: libfuse 2 does not know it. Leave it out, or mount with channel=native`,
+  );
+}
+
 /** `-o` and its list. `isRoot`: others can't ask for suid and dev, and needn't say that they don't. */
 export function libfuseOptions(
   { directory, settings }: Pick<MountPlan, 'directory' | 'settings'>,
   isRoot: boolean,
 ): string {
-  const { flags, allowOther, contexts } = settings.mount;
+  const { flags, allowOther, autoUnmount, contexts } = settings.mount;
   const words = [`fsname=${escaped(directory)}`, `subtype=${SUBTYPE}`, ...LIBFUSE_OPTIONS];
   words.push(...contexts.map(escaped));
   for (const [flag, word] of FLAG_WORDS) if ((flags & flag) !== 0) words.push(word);
   if (isRoot && (flags & MS.NOSUID) === 0) words.push('suid');
   if (isRoot && (flags & MS.NODEV) === 0) words.push('dev');
   if (allowOther) words.push('allow_other');
+  if (autoUnmount) words.push('auto_unmount');
   return `-o${words.join(',')}`;
 }
 

@@ -9,6 +9,11 @@ import type { OpenFile } from './open-files.js';
 
 /** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
 const CACHE_SECONDS = 86_400;
+/**
+ * Of a file that was just made: the kernel checks permissions once more before the program has it. One tick,
+ * and ext4 itself stamps files no finer.
+ */
+const TICK_SECONDS = 0.001;
 const DIRECTORY_BYTES = 4096;
 const BLOCK_BYTES = 4096;
 
@@ -25,6 +30,13 @@ export function inodeOf(ctx: Context, ino: number): Inode {
 export function attributesOf(ctx: Context, inode: Inode): Attributes {
   const live = isBeingWritten(ctx, inode);
   if (live) refreshFromBacking(ctx, inode);
+  return describe(inode, live ? 0 : CACHE_SECONDS);
+}
+
+/** The same for a regular file that was just made and opened: its record is right. */
+export const attributesOfNew = (inode: Inode): Attributes => describe(inode, TICK_SECONDS);
+
+function describe(inode: Inode, attributesValid: number): Attributes {
   return {
     ino: inode.ino,
     size: isDirectory(inode.mode) ? DIRECTORY_BYTES : inode.size,
@@ -44,7 +56,7 @@ export function attributesOf(ctx: Context, inode: Inode): Attributes {
     rdev: inode.rdev,
     blockSize: BLOCK_BYTES,
     generation: inode.generation,
-    attributesValid: live ? 0 : CACHE_SECONDS,
+    attributesValid,
     entryValid: CACHE_SECONDS,
   };
 }

@@ -6,7 +6,7 @@ import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
-import { attributesOf, inodeOf, touchChanged } from './attributes.js';
+import { attributesOfNew, inodeOf, touchChanged } from './attributes.js';
 import {
   adoptNewBacking,
   createBacking,
@@ -123,7 +123,7 @@ export function create(
   inode.fileClass = fileClass;
   const opened = openNew(ctx, inode, flags, tiers, spare);
   addFirstName(ctx, directory, name, inode);
-  return { attributes: attributesOf(ctx, inode), opened };
+  return { attributes: attributesOfNew(inode), opened };
 }
 
 /** O_TMPFILE: a file without a name, until it is linked. */
@@ -139,7 +139,7 @@ export function tmpfile(
   const inode = newInode(ctx, caller, directory, { mode: (mode & PERMISSIONS) | S_IFREG });
   const opened = openNew(ctx, inode, flags, tiers);
   ctx.orphans.add(inode);
-  return { attributes: attributesOf(ctx, inode), opened };
+  return { attributes: attributesOfNew(inode), opened };
 }
 
 function openNew(ctx: Context, inode: Inode, flags: number, tiers: Tier[], spare?: Spare): Opened {

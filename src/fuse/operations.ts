@@ -34,7 +34,7 @@ export interface Attributes {
   rdev: number;
   blockSize: number;
   generation: number;
-  /** Seconds that the kernel may use these attributes without asking. */
+  /** Seconds that the kernel may use these attributes without asking; may be a fraction. */
   attributesValid: number;
   /** Seconds that the kernel may use the name that led here. */
   entryValid: number;

@@ -28,17 +28,17 @@ export function writeEntry(out: ReplyWriter, a: Attributes): void {
   out.u64(a.ino);
   out.u64(a.generation);
   out.u64(a.entryValid);
-  out.u64(a.attributesValid);
+  out.u64(Math.floor(a.attributesValid));
   out.u32(0);
-  out.u32(0);
+  out.u32((a.attributesValid % 1) * 1e9);
   if (a.ino === 0) out.zeros(ATTR_SIZE);
   else writeAttributes(out, a);
 }
 
 /** fuse_attr_out. */
 export function writeAttributesReply(out: ReplyWriter, a: Attributes): void {
-  out.u64(a.attributesValid);
-  out.u32(0);
+  out.u64(Math.floor(a.attributesValid));
+  out.u32((a.attributesValid % 1) * 1e9);
   out.u32(0);
   writeAttributes(out, a);
 }

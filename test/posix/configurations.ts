@@ -37,7 +37,12 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'plain files, passthrough', open: plain(), exceptions: {} },
   { name: 'plain files, passthrough=off', open: plain('passthrough=off'), exceptions: {} },
   { name: 'packed files', open: packed(), exceptions: {} },
-  { name: 'mounted by an ordinary user', open: ordinaryUser, exceptions: {} },
+  { name: 'mounted by an ordinary user', open: ordinaryUser(), exceptions: {} },
   { name: 'fuse-native, plain files', open: plain(LIBFUSE_2), exceptions: BEYOND_LIBFUSE_2 },
   { name: 'fuse-native, packed files', open: packed(LIBFUSE_2), exceptions: {} },
+  {
+    name: 'fuse-native, mounted by an ordinary user',
+    open: ordinaryUser(LIBFUSE_2),
+    exceptions: BEYOND_LIBFUSE_2,
+  },
 ];

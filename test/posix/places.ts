@@ -93,7 +93,11 @@ const asOrdinary = ['--reuid', ORDINARY, '--regid', ORDINARY, '--clear-groups'].
  * namespace of its own, where that user can open /dev/fuse (everywhere else that is udev's work) and reach
  * the checkout.
  */
-export async function ordinaryUser(t: TestContext): Promise<Place> {
+export function ordinaryUser(...options: string[]) {
+  return (t: TestContext): Promise<Place> => mountedByOrdinaryUser(t, options);
+}
+
+async function mountedByOrdinaryUser(t: TestContext, options: string[]): Promise<Place> {
   const volume = await createVolume(t, { mount: null });
   const { root, mountpoint } = volume;
   const elsewhere = await makeElsewhere(root);
@@ -105,7 +109,8 @@ export async function ordinaryUser(t: TestContext): Promise<Place> {
     must('nsenter', [...namespace, 'setpriv', ...asOrdinary, command, ...args], {
       timeoutMs: 300_000,
     });
-  await asUser(join(copy, 'bin/coral-reef'), 'mount', volume.path, mountpoint);
+  const words = options.flatMap((option) => ['-o', option]);
+  await asUser(join(copy, 'bin/coral-reef'), 'mount', volume.path, mountpoint, ...words);
   const child = join(copy, relative(checkout, fileURLToPath(import.meta.url)), '../child.js');
   return {
     accepts: ordinary,
