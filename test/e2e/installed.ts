@@ -32,6 +32,6 @@ export function installed(volume: TestVolume, script: string): Promise<Result> {
       ...['--mount', '--propagation', 'private', 'bash', '-euo', 'pipefail', '-c', SETUP + script],
       ...['bash', volume.path, volume.mountpoint, volume.root, program],
     ],
-    { timeoutMs: 150_000 },
+    { timeoutMs: 380_000 },
   );
 }

@@ -93,3 +93,22 @@ scenario('a read-only mount shows everything and writes nothing', {}, async (vol
   assert.equal(await digestFile(volume.at('file')), sum);
   await assert.rejects(writeFile(volume.at('new'), 'x'), { code: 'EROFS' });
 });
+
+scenario('systemd takes the units and the line of fstab', { mount: null }, async (volume) => {
+  const result = await installed(
+    volume,
+    `
+    examples=$(dirname "$4")/../mount-examples
+    mkdir "$3/units" "$3/generated" && cd "$3/units"
+    cp "$examples"/*.mount "$examples"/*.service .
+    for unit in ./*; do systemd-analyze verify --man=no "$unit"; done
+    SYSTEMD_FSTAB=$examples/fstab /usr/lib/systemd/system-generators/systemd-fstab-generator \
+      "$3/generated" "$3/generated" "$3/generated"
+    cat "$3/generated/"coral*.mount
+    `,
+  );
+  assert.equal(result.code, 0, result.stderr);
+  assert.equal(result.stderr, '');
+  assert.match(result.stdout, /^RequiresMountsFor=\/mnt\/nvme \/mnt\/ssd \/mnt\/hdd$/m);
+  assert.match(result.stdout, /^Type=fuse\.coral-reef$/m);
+});

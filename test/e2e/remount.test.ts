@@ -139,12 +139,15 @@ scenario('without a mount there is nothing to remount', { mount: null }, async (
   assert.match(await refusal(v, 'ro'), /not mounted there/);
 });
 
-scenario('mount(8) remounts by mount point, with and without fstab', { mount: null }, async (v) => {
-  const line = `${v.path} ${v.mountpoint} fuse.coral-reef nofail,comment=x,x-a.b=c,high=60 0 0\n`;
-  await writeFile(join(v.root, 'fstab'), line);
-  const result = await installed(
-    v,
-    `
+scenario(
+  'mount(8) remounts by mount point, with and without fstab',
+  { mount: null, timeoutMs: 400_000 },
+  async (v) => {
+    const line = `${v.path} ${v.mountpoint} fuse.coral-reef nofail,comment=x,x-a.b=c,high=60 0 0\n`;
+    await writeFile(join(v.root, 'fstab'), line);
+    const result = await installed(
+      v,
+      `
     mount -t coral-reef -o noexec,high=60 "$1" "$2"
     pid=$(daemon "$2")
     mount -o remount,ro "$2"
@@ -163,10 +166,11 @@ scenario('mount(8) remounts by mount point, with and without fstab', { mount: nu
     umount "$2"
     ended "$pid"
     `,
-  );
-  assert.equal(result.code, 0, result.stderr);
-  assert.equal((JSON.parse(result.stdout) as Policy).settings.watermarks.high, 70);
-});
+    );
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal((JSON.parse(result.stdout) as Policy).settings.watermarks.high, 70);
+  },
+);
 
 scenario('an ordinary user can not remount what root mounted', {}, async (v) => {
   await must('chmod', ['755', v.root]);

@@ -37,12 +37,12 @@ const SETUP = `
 async function asUser(volume: TestVolume, fuseConf: string, script: string): Promise<string> {
   const shell = ['bash', '-euo', 'pipefail', '-c', SETUP + script, 'bash'];
   const args = ['--mount', '--propagation', 'private', ...shell, volume.root, checkout, fuseConf];
-  const result = await run('unshare', args, { timeoutMs: 150_000 });
+  const result = await run('unshare', args, { timeoutMs: 380_000 });
   assert.equal(result.code, 0, result.stdout + result.stderr);
   return result.stdout;
 }
 
-const NONE = { mount: null } as const;
+const NONE = { mount: null, timeoutMs: 400_000 } as const;
 
 scenario('files of an ordinary user are kept, moved and found again', NONE, async (volume) => {
   const out = await asUser(
@@ -187,3 +187,23 @@ scenario('fstab lets a user mount and unmount', NONE, async (volume) => {
   );
   assert.match(out, /nosuid,nodev,noexec.*user_id=65534/);
 });
+
+scenario(
+  'the example for users makes a volume, mounts it, and can be run again',
+  NONE,
+  async (v) => {
+    const out = await asUser(
+      v,
+      '',
+      `
+    for time in first second; do
+      user "$root/program/mount-examples/user-mount" >/dev/null
+      user bash -c 'echo "$1" >>coral-reef/file' bash "$time"
+    done
+    user cat coral-reef/file
+    user fusermount3 -u coral-reef
+    `,
+    );
+    assert.equal(out, 'first\nsecond\n');
+  },
+);
