@@ -259,6 +259,9 @@ export interface NativeAddon {
    */
   hasOthers(fd: number): boolean;
 
+  /** Takes what is mapped and shared of a file from this process's resident memory; it comes back as it is used. */
+  releaseMappings(path: string): void;
+
   // Many files in one job. Results in the order of the paths: a descriptor or 0, or a negative errno.
   /** Makes files that must not exist, open for reading and writing. */
   createFiles(paths: readonly string[], mode: number): Promise<Int32Array>;

@@ -12,6 +12,7 @@
 #include "addon/args.h"
 #include "addon/async.h"
 #include "io/files.h"
+#include "io/mapping.h"
 #include "io/others.h"
 
 namespace coral::addon {
@@ -251,6 +252,13 @@ Napi::Value Write(const Napi::CallbackInfo& info) {
       [=](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(data->size())); });
 }
 
+Napi::Value ReleaseMappings(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const std::string path = args.String(0);
+  if (args.ok()) ThrowIfError(info.Env(), io::ReleaseMappings(path));
+  return {};
+}
+
 Napi::Value LockFile(const Napi::CallbackInfo& info) {
   Args args(info);
   const int fd = args.Int(0);
@@ -299,6 +307,7 @@ void RegisterIo(Napi::Env env, Napi::Object exports) {
   add("read", Read);
   add("write", Write);
   add("lockFile", LockFile);
+  add("releaseMappings", ReleaseMappings);
   add("hasOthers", HasOthers);
 }
 

@@ -49,7 +49,7 @@ function* groupsByCookie(entries: Iterable<Entry>): Iterable<Entry[]> {
 function addGroup(ctx: Context, group: Entry[], plus: boolean, sink: EntrySink): boolean {
   if (group.length > 1 && sink.room < group.length * ENTRY_BYTES) return false;
   for (const { name, ino, type, cookie } of group) {
-    const inode = plus ? ctx.namespace.get(ino) : undefined;
+    const inode = plus ? ctx.namespace.peek(ino) : undefined;
     const attributes = inode === undefined ? null : attributesOf(ctx, inode);
     if (!sink.add(name, ino, type, cookie, attributes)) return false;
   }

@@ -18,6 +18,8 @@ import type { Inode, NewInode } from './types.js';
 
 export interface Inodes {
   get(ino: number): Inode | undefined;
+  /** The same, without room in the cache for it: a walk over everything must not push out what is in use. */
+  peek(ino: number): Inode | undefined;
   create(fields: NewInode): Inode;
   /** Makes an inode under a number of the caller's choice. */
   createAt(ino: number, fields: NewInode): Inode;
@@ -28,7 +30,7 @@ export interface Inodes {
 }
 
 /** About 600 bytes each. */
-export const CACHED_INODES = 100_000;
+export const CACHED_INODES = 50_000;
 
 export interface InodesParts {
   store: Store;
@@ -74,16 +76,21 @@ export function createInodes({ store, counters, unsettled, cached }: InodesParts
     return inode;
   };
 
+  const read = (ino: number): Inode | undefined => {
+    const record = table.get(numberKey(ino));
+    return record === undefined ? undefined : decodeInode(ino, record);
+  };
+
   return {
     get(ino) {
       const present = dirty.get(ino) ?? cache.get(ino);
       if (present !== undefined) return present;
-      const record = table.get(numberKey(ino));
-      if (record === undefined) return undefined;
-      const inode = decodeInode(ino, record);
-      cache.set(ino, inode);
+      const inode = read(ino);
+      if (inode !== undefined) cache.set(ino, inode);
       return inode;
     },
+
+    peek: (ino) => dirty.get(ino) ?? cache.peek(ino) ?? read(ino),
 
     create: (fields) => createAt(fields.ino ?? counters.nextIno(), fields),
     createAt,

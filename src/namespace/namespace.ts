@@ -43,6 +43,7 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
     ...entries,
     ...xattrs,
     get: inodes.get,
+    peek: inodes.peek,
     update: inodes.update,
     inodes: inodes.all,
     create(fields) {

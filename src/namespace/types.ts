@@ -83,6 +83,8 @@ export interface NewInode {
 export interface Namespace {
   /** The inode, or undefined. */
   get(ino: number): Inode | undefined;
+  /** The same for a walk over many: it leaves the cache to what is in use. */
+  peek(ino: number): Inode | undefined;
   /** A new inode with its own number, nlink 0, no entry yet. Numbers are never reused. */
   create(fields: NewInode): Inode;
   /** Marks an inode as changed, to be written with the current group. */

@@ -13,11 +13,14 @@
  *
  * Why a resolved `commit` means durable: see README.md here.
  */
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { replaceCopy } from './copy.js';
 import { asError, commitError, storeError, unreadable } from './errors.js';
-import { prepareFiles } from './files.js';
+import { DATA_FILE, prepareFiles } from './files.js';
 import { checkFormat } from './format.js';
+import { boundResidence } from './residence.js';
 import { GroupedTable, type LmdbTable } from './table.js';
 import type { Store, Table } from './types.js';
 
@@ -106,6 +109,7 @@ class GroupCommitStore implements Store {
   private flight: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
   private closed = false;
+  private readonly unbound: () => void;
 
   constructor(
     private readonly root: Root,
@@ -113,6 +117,7 @@ class GroupCommitStore implements Store {
     options: StoreOptions,
   ) {
     this.limits = { ...DEFAULTS, ...options };
+    this.unbound = boundResidence(join(realpathSync(directory), DATA_FILE));
   }
 
   get pending(): boolean {
@@ -246,6 +251,7 @@ class GroupCommitStore implements Store {
     } finally {
       this.closed = true;
       this.stopClock();
+      this.unbound();
       for (const table of this.tables.values()) table.close();
       await this.root.close();
     }
