@@ -14,6 +14,12 @@ import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_int64]
+libc.mmap.restype = ctypes.c_void_p
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.msync.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+MAP_FAILED = ctypes.c_void_p(-1).value
+MS_SYNC = 4
 PAGE = mmap.PAGESIZE
 AT_FDCWD = -100
 
@@ -56,26 +62,30 @@ def pwrite(data, fd, offset):
 
 
 def map_file(data, fd, length, offset, writable):
+    """Not by Python's own class: that keeps a descriptor, and a mapping must be able to outlive all of them."""
     prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    address = libc.mmap(None, length, prot, mmap.MAP_SHARED, fd, offset)
+    if address == MAP_FAILED:
+        checked(-1)
     number = next(numbers)
-    maps[number] = mmap.mmap(fd, length, mmap.MAP_SHARED, prot, offset=offset)
+    maps[number] = (address, length)
     return number
 
 
 def map_read(data, number, offset, length):
-    return maps[number][offset : offset + length]
+    return ctypes.string_at(maps[number][0] + offset, length)
 
 
 def map_write(data, number, offset):
-    maps[number][offset : offset + len(data)] = data
+    ctypes.memmove(maps[number][0] + offset, data, len(data))
 
 
 def map_sync(data, number):
-    maps[number].flush()
+    checked(libc.msync(*maps[number], MS_SYNC))
 
 
 def unmap(data, number):
-    maps.pop(number).close()
+    checked(libc.munmap(*maps.pop(number)))
 
 
 def rename(data, source, target, flags):
