@@ -2,9 +2,11 @@
  * The filesystem: POSIX semantics over namespace, tiers and content. This file only puts the families of
  * operations together; each has a file of its own.
  */
-import type { Operations } from '../fuse/operations.js';
+import type { Attributes, Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native, type FuseSession } from '../native.js';
+import { recordAccess } from './access-times.js';
+import { isAcl } from './acl.js';
 import { attributesOf, inodeOf, recordLastWrite } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
@@ -22,7 +24,7 @@ import { setattr } from './setattr.js';
 import { Settling } from './settling.js';
 import { Spares } from './spares.js';
 import { statfs } from './statistics.js';
-import { getxattr, listxattr, removexattr, setxattr } from './xattrs.js';
+import { getxattr, listxattr, removexattr, setxattr, setxattrAcl } from './xattrs.js';
 
 export interface Filesystem {
   readonly operations: Operations;
@@ -92,7 +94,7 @@ function operationsOf(ctx: Context): Operations {
   return {
     lookup: (_caller, parent, name) => lookup(ctx, parent, name),
     forget: (ino) => ctx.orphans.forget(ino),
-    getattr: (_caller, ino) => attributesOf(ctx, inodeOf(ctx, ino)),
+    getattr: (_caller, ino) => getattr(ctx, ino),
     setattr: (caller, request) => setattr(ctx, caller, request),
     readlink: (_caller, ino) => readlink(ctx, ino),
     symlink: (caller, parent, name, target) => symlink(ctx, caller, parent, name, target),
@@ -112,9 +114,12 @@ function operationsOf(ctx: Context): Operations {
     fsync: (_caller, ino, dataOnly) => fsync(ctx, ino, dataOnly),
     fsyncdir: () => ctx.namespace.commit(),
     syncfs: () => syncAll(ctx),
-    setxattr: (_caller, ino, name, value, flags) => setxattr(ctx, ino, name, value, flags),
+    setxattr: (_caller, ino, name, value, flags, killSetGid) =>
+      isAcl(name)
+        ? setxattrAcl(ctx, ino, name, value, killSetGid === true)
+        : setxattr(ctx, ino, name, value, flags),
     getxattr: (_caller, ino, name) => getxattr(ctx, ino, name),
-    listxattr: (_caller, ino) => listxattr(ctx, ino),
+    listxattr: (caller, ino) => listxattr(ctx, caller, ino),
     removexattr: (_caller, ino, name) => removexattr(ctx, ino, name),
     readdir: (_caller, request, sink) => readdir(ctx, request, sink),
     fallocate: (_caller, ino, mode, offset, length) => fallocate(ctx, ino, mode, offset, length),
@@ -122,6 +127,13 @@ function operationsOf(ctx: Context): Operations {
     copyFileRange: (_caller, source, sourceOffset, target, targetOffset, length) =>
       copyFileRange(ctx, source, sourceOffset, target, targetOffset, length),
   };
+}
+
+function getattr(ctx: Context, ino: number): Attributes {
+  const inode = inodeOf(ctx, ino);
+  const file = ctx.files.peek(ino);
+  if (file !== undefined) recordAccess(ctx, inode, file);
+  return attributesOf(ctx, inode);
 }
 
 async function syncAll(ctx: Context): Promise<void> {

@@ -39,6 +39,11 @@ export interface OpenFile {
   passed: boolean;
   /** The same for one that may write. */
   written: boolean;
+  /** Times of access of the backing file when it was last looked at; NaN: before the inode was made. */
+  accessedSec: number;
+  accessedNsec: number;
+  /** Opened with O_NOATIME since the last handle went: reading is not recorded. */
+  hidesAccess: boolean;
   /** The backing file was made since its directory was last synced. */
   fresh: boolean;
   /** The kernel may hold attributes that it need not ask for again. */
@@ -260,6 +265,9 @@ function newOpenFile(ino: number): OpenFile {
     plan: null,
     passed: false,
     written: false,
+    accessedSec: NaN,
+    accessedNsec: NaN,
+    hidesAccess: false,
     fresh: false,
     attributesCached: true,
     queue: null,

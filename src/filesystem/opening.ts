@@ -15,6 +15,7 @@ import {
   removeBacking,
   servePlain,
 } from './backing.js';
+import { beginAccess } from './access-times.js';
 import type { Context } from './context.js';
 import { addFirstName, freeName, newInode } from './entries.js';
 import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG } from './modes.js';
@@ -76,6 +77,7 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
   openBackingAtOnce(ctx, file, inode);
+  beginAccess(file, flags);
   return servePlain(ctx, file, flags);
 }
 
@@ -146,8 +148,10 @@ function openNew(ctx: Context, inode: Inode, flags: number, tiers: Tier[], spare
   const file = ctx.files.acquire(inode.ino, flags);
   file.attributesCached = false;
   try {
-    if (spare === undefined) createBacking(ctx, file, inode, tiers);
-    else adoptNewBacking(ctx, file, inode, spare.fd, tiers[0]);
+    if (spare === undefined) {
+      createBacking(ctx, file, inode, tiers);
+      beginAccess(file, flags);
+    } else adoptNewBacking(ctx, file, inode, spare.fd, tiers[0]);
     ctx.heating.born(inode);
     return servePlain(ctx, file, flags);
   } catch (error) {

@@ -1,5 +1,6 @@
 /** The end of handles: what the last writer left is recorded, what waited for the file goes on. */
 import type { Inode } from '../namespace/types.js';
+import { recordAccess } from './access-times.js';
 import { refreshFromBacking } from './attributes.js';
 import type { Context } from './context.js';
 
@@ -10,7 +11,10 @@ export function releaseHandle(ctx: Context, ino: number, handle: number): void {
   const { file, lastWriter, last } = released;
   const inode = ctx.namespace.get(ino);
   if (inode !== undefined && lastWriter) afterWriting(ctx, inode);
-  if (inode !== undefined && last) ctx.heating.closed(inode);
+  if (inode !== undefined && last) {
+    recordAccess(ctx, inode, file);
+    ctx.heating.closed(inode);
+  }
   if (last) ctx.files.becomeIdle(file);
 }
 

@@ -13,6 +13,7 @@ import {
   touchChanged,
   type Time,
 } from './attributes.js';
+import { followMode } from './acl.js';
 import type { Context } from './context.js';
 import { dropSetId } from './set-id.js';
 import { withWritableData } from './writable.js';
@@ -74,6 +75,7 @@ function apply(ctx: Context, caller: Caller, inode: Inode, request: SetattrReque
   if (takesSetId(valid) && !isDirectory(inode.mode)) dropSetId(inode, caller);
   if ((valid & SetattrValid.MODE) !== 0) {
     inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
+    followMode(ctx, inode);
   }
   if ((valid & SetattrValid.UID) !== 0) inode.uid = request.uid;
   if ((valid & SetattrValid.GID) !== 0) inode.gid = request.gid;
@@ -95,12 +97,13 @@ function applyTimes(ctx: Context, inode: Inode, request: SetattrRequest): void {
     inode.atimeSec = atime.sec;
     inode.atimeNsec = atime.nsec;
   }
-  if (mtime === null) return;
-  inode.mtimeSec = mtime.sec;
-  inode.mtimeNsec = mtime.nsec;
-  // A copy that is being made carries the time from before.
-  ctx.files.noteChange(inode.ino);
-  stampBacking(ctx, inode, mtime);
+  if (mtime !== null) {
+    inode.mtimeSec = mtime.sec;
+    inode.mtimeNsec = mtime.nsec;
+    // A copy that is being made carries the time from before.
+    ctx.files.noteChange(inode.ino);
+  }
+  if (atime !== null || mtime !== null) stampBacking(ctx, inode);
 }
 
 function pick(valid: number, given: number, current: number, time: Time): Time | null {
@@ -112,15 +115,16 @@ function pick(valid: number, given: number, current: number, time: Time): Time |
  * Where the backing file is looked at for times (a writer has it open, or it has not settled), its own
  * must say the same, or the next look would undo what the program set.
  */
-function stampBacking(ctx: Context, inode: Inode, mtime: Time): void {
+function stampBacking(ctx: Context, inode: Inode): void {
   if (inode.plainTier === 0) return;
+  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
   const fd = ctx.files.descriptorOn(inode.plainTier, inode.ino);
-  if (fd >= 0) return native.setTimes(fd, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+  if (fd >= 0) return native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
   const tier = ctx.tiers.byId(inode.plainTier);
   if (tier === undefined || tier.state !== 'ok') return;
   const own = native.openSync(ctx.tiers.backingPath(tier, inode.ino), O_RDWR, 0);
   try {
-    native.setTimes(own, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+    native.setTimes(own, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
   } finally {
     native.close(own);
   }

@@ -46,7 +46,7 @@ async function cutPlain(ctx: Context, file: OpenFile): Promise<void> {
   await native.truncate(file.fd, 0);
   const inode = inodeOf(ctx, file.ino);
   const { sec, nsec } = now();
-  native.setTimes(file.fd, sec, nsec, sec, nsec);
+  native.setTimes(file.fd, inode.atimeSec, inode.atimeNsec, sec, nsec);
   native.statFd(file.fd, stat);
   recordBacking(ctx, inode, stat);
 }
