@@ -1,4 +1,5 @@
 /** Attributes of inodes as the kernel gets them, and the merging of what a backing file knows better. */
+import { MS } from '../config/mount-options.js';
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { FileError } from '../fuse/errno.js';
@@ -148,7 +149,7 @@ function isUntouchedSpare(inode: Inode, stat: Float64Array): boolean {
 function recordModified(inode: Inode, sec: number, nsec: number): void {
   inode.mtimeSec = sec;
   inode.mtimeNsec = nsec;
-  if (sec > inode.ctimeSec || (sec === inode.ctimeSec && nsec > inode.ctimeNsec)) {
+  if (isAfter(sec, nsec, inode.ctimeSec, inode.ctimeNsec)) {
     inode.ctimeSec = sec;
     inode.ctimeNsec = nsec;
   }
@@ -170,6 +171,33 @@ export function touchChanged(ctx: Context, inode: Inode, time: Time = now()): vo
   inode.ctimeSec = time.sec;
   inode.ctimeNsec = time.nsec;
   ctx.namespace.update(inode);
+}
+
+export function accessTimesOff(ctx: Context): boolean {
+  return (ctx.settings.mount.flags & (MS.NOATIME | MS.RDONLY)) !== 0;
+}
+
+const DAY_SECONDS = 86_400;
+
+/**
+ * Marks an inode as read now, as `relatime` does: where it was not read since it changed, or not for a day.
+ * The kernel leaves that to us (S_NOATIME in fs/fuse/inode.c).
+ */
+export function touchAccessed(ctx: Context, inode: Inode): void {
+  if (accessTimesOff(ctx)) return;
+  const time = now();
+  const { atimeSec, atimeNsec } = inode;
+  const fresh =
+    isAfter(atimeSec, atimeNsec, inode.mtimeSec, inode.mtimeNsec) &&
+    isAfter(atimeSec, atimeNsec, inode.ctimeSec, inode.ctimeNsec);
+  if (fresh && time.sec - atimeSec < DAY_SECONDS) return;
+  inode.atimeSec = time.sec;
+  inode.atimeNsec = time.nsec;
+  ctx.namespace.update(inode);
+}
+
+function isAfter(sec: number, nsec: number, otherSec: number, otherNsec: number): boolean {
+  return sec > otherSec || (sec === otherSec && nsec > otherNsec);
 }
 
 /** Marks a directory's content as changed now. */

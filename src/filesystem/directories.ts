@@ -1,7 +1,7 @@
 /** readdir and readdirplus. */
 import type { EntrySink, ReaddirRequest } from '../fuse/operations.js';
 import type { Entry } from '../namespace/types.js';
-import { attributesOf, inodeOf } from './attributes.js';
+import { attributesOf, inodeOf, touchAccessed } from './attributes.js';
 import type { Context } from './context.js';
 import { S_IFDIR } from './modes.js';
 
@@ -14,6 +14,7 @@ const ENTRY_BYTES = 512;
 export function readdir(ctx: Context, request: ReaddirRequest, sink: EntrySink): void {
   const directory = inodeOf(ctx, request.ino);
   const offset = smallOffset(request.cookie);
+  if (offset === 0) touchAccessed(ctx, directory);
   if (offset < 1 && !sink.add('.', directory.ino, DIRECTORY_TYPE, dotCookie(1), null)) return;
   const parent = directory.parent || directory.ino;
   if (offset < 2 && !sink.add('..', parent, DIRECTORY_TYPE, dotCookie(2), null)) return;

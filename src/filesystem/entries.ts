@@ -7,9 +7,11 @@ import {
   inodeOf,
   negativeEntry,
   now,
+  touchAccessed,
   touchChanged,
   touchModified,
 } from './attributes.js';
+import { inherit, storeInherited } from './acl.js';
 import type { Context } from './context.js';
 import {
   entryType,
@@ -41,9 +43,10 @@ export function lookup(ctx: Context, parent: number, name: Name): Attributes {
   return attributesOf(ctx, inode);
 }
 
-/** An NFS server asks for these. */
+/** Asked when a file handle is opened that the kernel has forgotten. @throws ESTALE for a removed file */
 function lookupDots(ctx: Context, parent: number, name: Name): Attributes {
   const directory = inodeOf(ctx, parent);
+  if (directory.nlink === 0) throw new FileError('ESTALE');
   return attributesOf(ctx, name === '.' ? directory : inodeOf(ctx, directory.parent || parent));
 }
 
@@ -76,10 +79,13 @@ export function newInode(
   directory: Inode,
   fields: Omit<NewInode, 'uid' | 'gid'>,
 ): Inode {
-  const inherits = (directory.mode & S_ISGID) !== 0;
-  const mode = inherits && isDirectory(fields.mode) ? fields.mode | S_ISGID : fields.mode;
-  const gid = inherits ? directory.gid : caller.gid;
-  return ctx.namespace.create({ ...fields, mode, uid: caller.uid, gid });
+  const group = (directory.mode & S_ISGID) !== 0;
+  const gid = group ? directory.gid : caller.gid;
+  const inherited = inherit(ctx, directory, fields.mode, caller.umask ?? 0);
+  const mode = group && isDirectory(fields.mode) ? inherited.mode | S_ISGID : inherited.mode;
+  const inode = ctx.namespace.create({ ...fields, mode, uid: caller.uid, gid });
+  if (directory.hasAcl) storeInherited(ctx, inode, inherited);
+  return inode;
 }
 
 /** Gives a new inode its first name. */
@@ -149,6 +155,7 @@ export function symlink(
 export function readlink(ctx: Context, ino: number): Name {
   const inode = inodeOf(ctx, ino);
   if ((inode.mode & S_IFLNK) !== S_IFLNK) throw new FileError('EINVAL');
+  touchAccessed(ctx, inode);
   return inode.target;
 }
 

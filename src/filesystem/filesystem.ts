@@ -6,6 +6,7 @@ import { DETACHED, type DataServer } from '../fuse/data-server.js';
 import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native } from '../native.js';
+import { isAcl } from './acl.js';
 import { attributesOf, inodeOf, recordLastWrite } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
@@ -23,7 +24,7 @@ import { setattr } from './setattr.js';
 import { Settling } from './settling.js';
 import { Spares } from './spares.js';
 import { statfs } from './statistics.js';
-import { getxattr, listxattr, removexattr, setxattr } from './xattrs.js';
+import { getxattr, listxattr, removexattr, setxattr, setxattrAcl } from './xattrs.js';
 
 export interface Filesystem {
   readonly operations: Operations;
@@ -105,9 +106,12 @@ function operationsOf(ctx: Context): Operations {
     fsync: (_caller, ino, dataOnly) => fsync(ctx, ino, dataOnly),
     fsyncdir: () => ctx.namespace.commit(),
     syncfs: () => syncAll(ctx),
-    setxattr: (_caller, ino, name, value, flags) => setxattr(ctx, ino, name, value, flags),
+    setxattr: (_caller, ino, name, value, flags, killSetGid) =>
+      isAcl(name)
+        ? setxattrAcl(ctx, ino, name, value, killSetGid === true)
+        : setxattr(ctx, ino, name, value, flags),
     getxattr: (_caller, ino, name) => getxattr(ctx, ino, name),
-    listxattr: (_caller, ino) => listxattr(ctx, ino),
+    listxattr: (caller, ino) => listxattr(ctx, caller, ino),
     removexattr: (_caller, ino, name) => removexattr(ctx, ino, name),
     readdir: (_caller, request, sink) => readdir(ctx, request, sink),
     fallocate: (_caller, ino, mode, offset, length) => fallocate(ctx, ino, mode, offset, length),

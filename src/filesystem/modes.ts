@@ -12,7 +12,7 @@ export const S_IXGRP = 0o010;
 export const PERMISSIONS = 0o7777;
 
 export const O_ACCMODE = 3;
-export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants;
+export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW, O_NOATIME } = constants;
 
 /** Longest name, in bytes; the kernel does not limit it for FUSE. */
 export const NAME_MAX = 255;

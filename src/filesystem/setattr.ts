@@ -13,6 +13,7 @@ import {
   touchChanged,
   type Time,
 } from './attributes.js';
+import { followMode } from './acl.js';
 import type { Context } from './context.js';
 import { dropSetId } from './set-id.js';
 import { withWritableData } from './writable.js';
@@ -74,6 +75,7 @@ function apply(ctx: Context, caller: Caller, inode: Inode, request: SetattrReque
   if (takesSetId(valid) && !isDirectory(inode.mode)) dropSetId(inode, caller);
   if ((valid & SetattrValid.MODE) !== 0) {
     inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
+    followMode(ctx, inode);
   }
   if ((valid & SetattrValid.UID) !== 0) inode.uid = request.uid;
   if ((valid & SetattrValid.GID) !== 0) inode.gid = request.gid;

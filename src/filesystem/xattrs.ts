@@ -3,16 +3,26 @@
  * ones are not listed, so that copies and backups don't carry them away.
  */
 import { FileError } from '../fuse/errno.js';
+import type { Caller } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import { decayed, temperatureOf } from '../policy/heat.js';
 import { inodeOf, touchChanged } from './attributes.js';
+import { isAcl, removeAcl, setAcl } from './acl.js';
 import type { Context } from './context.js';
 
 const VIRTUAL = 'user.coral-reef.';
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 const ENODATA = 'ENODATA';
+const NAMESPACES = ['user.', 'trusted.', 'security.'];
+
+/** The kernel hands on any name. @throws EOPNOTSUPP, EINVAL for a namespace alone */
+function checkNamespace(name: Name): void {
+  if (NAMESPACES.includes(name)) throw new FileError('EINVAL');
+  const known = isAcl(name) || NAMESPACES.some((prefix) => name.startsWith(prefix));
+  if (!known) throw new FileError('EOPNOTSUPP');
+}
 
 export function getxattr(ctx: Context, ino: number, name: Name): Buffer {
   if (name.startsWith(VIRTUAL)) {
@@ -20,6 +30,8 @@ export function getxattr(ctx: Context, ino: number, name: Name): Buffer {
     if (text === null) throw new FileError(ENODATA);
     return Buffer.from(text);
   }
+  checkNamespace(name);
+  if (isAcl(name) && !inodeOf(ctx, ino).hasAcl) throw new FileError(ENODATA);
   const value = ctx.namespace.getXattr(ino, name);
   if (value === undefined) throw new FileError(ENODATA);
   return value;
@@ -58,11 +70,23 @@ export function setxattr(
 ): void {
   const inode = inodeOf(ctx, ino);
   if (name.startsWith(VIRTUAL)) return setVirtual(ctx, inode, name, value.toString());
-  if (name.startsWith('system.')) throw new FileError('EOPNOTSUPP');
+  checkNamespace(name);
   const exists = ctx.namespace.getXattr(ino, name) !== undefined;
   if (exists && (flags & XATTR_CREATE) !== 0) throw new FileError('EEXIST');
   if (!exists && (flags & XATTR_REPLACE) !== 0) throw new FileError(ENODATA);
   ctx.namespace.setXattr(ino, name, value);
+  touchChanged(ctx, inode);
+}
+
+export function setxattrAcl(
+  ctx: Context,
+  ino: number,
+  name: Name,
+  value: Buffer,
+  killSetGid: boolean,
+): void {
+  const inode = inodeOf(ctx, ino);
+  setAcl(ctx, inode, name, value, killSetGid);
   touchChanged(ctx, inode);
 }
 
@@ -82,10 +106,14 @@ export function removexattr(ctx: Context, ino: number, name: Name): void {
     return ctx.namespace.update(inode);
   }
   if (name.startsWith(VIRTUAL)) throw new FileError('EPERM');
-  if (!ctx.namespace.removeXattr(ino, name)) throw new FileError(ENODATA);
+  checkNamespace(name);
+  if (isAcl(name)) removeAcl(ctx, inode, name);
+  else if (!ctx.namespace.removeXattr(ino, name)) throw new FileError(ENODATA);
   touchChanged(ctx, inode);
 }
 
-export function listxattr(ctx: Context, ino: number): Name[] {
-  return ctx.namespace.listXattrs(ino);
+/** Attributes of `trusted.` are for root, and others do not see that they are there. */
+export function listxattr(ctx: Context, caller: Caller, ino: number): Name[] {
+  const names = ctx.namespace.listXattrs(ino);
+  return caller.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
 }

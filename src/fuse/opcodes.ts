@@ -2,7 +2,7 @@
  * The opcode table: for each kernel operation its name, how its arguments are decoded, which method
  * answers, and how the result is encoded. Offsets are those of the fuse_*_in structures.
  */
-import { FSYNC_DATA_ONLY, MAX_REQUEST_BYTES, Opcode } from './protocol.js';
+import { FSYNC_DATA_ONLY, MAX_REQUEST_BYTES, Opcode, SETXATTR_ACL_KILL_SGID } from './protocol.js';
 import type { Caller, Operations, Result } from './operations.js';
 import {
   DirectoryWriter,
@@ -91,6 +91,12 @@ function atOnceOrLater(data: Result<Buffer>, room: number) {
   return data instanceof Promise ? sized(data, room) : { data, room };
 }
 
+/** The caller is this request's own. */
+function masked(caller: Caller, umask: number): Caller {
+  caller.umask = umask;
+  return caller;
+}
+
 function listNames(names: string[]): Buffer {
   return Buffer.from(names.map((name) => name + '\0').join(''), 'latin1');
 }
@@ -172,12 +178,13 @@ function addNameOperations(table: (OpcodeEntry | undefined)[]): void {
   );
   table[Opcode.MKNOD] = entry(
     'mknod',
-    (ops, caller, r) => ops.mknod(caller, r.nodeid, r.name(16), r.u32(0), r.u32(4)),
+    (ops, caller, r) =>
+      ops.mknod(masked(caller, r.u32(8)), r.nodeid, r.name(16), r.u32(0), r.u32(4)),
     writeEntry,
   );
   table[Opcode.MKDIR] = entry(
     'mkdir',
-    (ops, caller, r) => ops.mkdir(caller, r.nodeid, r.name(8), r.u32(0)),
+    (ops, caller, r) => ops.mkdir(masked(caller, r.u32(4)), r.nodeid, r.name(8), r.u32(0)),
     writeEntry,
   );
   table[Opcode.UNLINK] = entry(
@@ -211,12 +218,13 @@ function addFileOperations(table: (OpcodeEntry | undefined)[]): void {
   );
   table[Opcode.CREATE] = entry(
     'create',
-    (ops, caller, r) => ops.create(caller, r.nodeid, r.name(16), r.u32(0), r.u32(4)),
+    (ops, caller, r) =>
+      ops.create(masked(caller, r.u32(8)), r.nodeid, r.name(16), r.u32(0), r.u32(4)),
     writeCreated,
   );
   table[Opcode.TMPFILE] = entry(
     'tmpfile',
-    (ops, caller, r) => ops.tmpfile(caller, r.nodeid, r.u32(0), r.u32(4)),
+    (ops, caller, r) => ops.tmpfile(masked(caller, r.u32(8)), r.nodeid, r.u32(0), r.u32(4)),
     writeCreated,
   );
   table[Opcode.RELEASE] = entry(
@@ -257,7 +265,8 @@ function addXattrOperations(table: (OpcodeEntry | undefined)[]): void {
     (ops, caller, r) => {
       const name = r.name(16);
       const value = r.data(16 + name.length + 1, r.u32(0));
-      return ops.setxattr(caller, r.nodeid, name, value, r.u32(4));
+      const killSetGid = (r.u32(8) & SETXATTR_ACL_KILL_SGID) !== 0;
+      return ops.setxattr(caller, r.nodeid, name, value, r.u32(4), killSetGid);
     },
     nothing,
   );

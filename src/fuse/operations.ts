@@ -12,6 +12,8 @@ export interface Caller {
   uid: number;
   gid: number;
   pid: number;
+  /** Bits that what it makes does not get, unless the directory has a default ACL; absent: taken off. */
+  umask?: number;
 }
 
 /** Attributes as the kernel wants them; `blocks` in units of 512 bytes. */
@@ -143,7 +145,15 @@ export interface Operations {
   fsync(caller: Caller, ino: number, dataOnly: boolean): Result<void>;
   fsyncdir(caller: Caller, ino: number): Result<void>;
   syncfs(caller: Caller): Result<void>;
-  setxattr(caller: Caller, ino: number, name: string, value: Buffer, flags: number): Result<void>;
+  /** `killSetGid`: a new ACL takes the set-group-id bit away. */
+  setxattr(
+    caller: Caller,
+    ino: number,
+    name: string,
+    value: Buffer,
+    flags: number,
+    killSetGid?: boolean,
+  ): Result<void>;
   getxattr(caller: Caller, ino: number, name: string): Result<Buffer>;
   listxattr(caller: Caller, ino: number): Result<string[]>;
   removexattr(caller: Caller, ino: number, name: string): Result<void>;

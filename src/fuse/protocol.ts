@@ -20,10 +20,12 @@ export const InitFlag = {
   ATOMIC_O_TRUNC: 2 ** 3,
   EXPORT_SUPPORT: 2 ** 4,
   BIG_WRITES: 2 ** 5,
+  DONT_MASK: 2 ** 6,
   DO_READDIRPLUS: 2 ** 13,
   READDIRPLUS_AUTO: 2 ** 14,
   ASYNC_DIO: 2 ** 15,
   PARALLEL_DIROPS: 2 ** 18,
+  POSIX_ACL: 2 ** 20,
   MAX_PAGES: 2 ** 22,
   CACHE_SYMLINKS: 2 ** 23,
   NO_OPENDIR_SUPPORT: 2 ** 24,
@@ -59,6 +61,8 @@ export const SetattrValid = {
 
 /** fuse_open_in.open_flags and fuse_create_in.open_flags. */
 export const OPEN_KILL_SUIDGID = 1 << 0;
+/** fuse_setxattr_in.setxattr_flags. */
+export const SETXATTR_ACL_KILL_SGID = 1 << 0;
 /** fuse_fsync_in.fsync_flags. */
 export const FSYNC_DATA_ONLY = 1 << 0;
 /** fuse_getattr_in.getattr_flags. */

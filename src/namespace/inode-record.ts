@@ -10,6 +10,7 @@ export const INODE_VERSION = 1;
 
 const FLAG_UNSETTLED = 1;
 const FLAG_DIGEST = 2;
+const FLAG_ACL = 4;
 
 /** Offsets of version 1. */
 const At = {
@@ -65,7 +66,10 @@ export function encodeInode(inode: Inode): Buffer {
 }
 
 function writeSmallFields(inode: Inode): void {
-  const flags = (inode.unsettled ? FLAG_UNSETTLED : 0) | (inode.digest === '' ? 0 : FLAG_DIGEST);
+  const flags =
+    (inode.unsettled ? FLAG_UNSETTLED : 0) |
+    (inode.digest === '' ? 0 : FLAG_DIGEST) |
+    (inode.hasAcl ? FLAG_ACL : 0);
   view.setUint8(At.version, INODE_VERSION);
   view.setUint8(At.flags, flags);
   view.setUint8(At.fileClass, FILE_CLASSES.indexOf(inode.fileClass));
@@ -136,6 +140,7 @@ export function decodeInode(ino: number, record: Buffer): Inode {
     heatAt: view.getFloat64(At.heatAt),
     fileClass: FILE_CLASSES[view.getUint8(At.fileClass)]!,
     pin: view.getUint8(At.pin),
+    hasAcl: (flags & FLAG_ACL) !== 0,
     unsettled: (flags & FLAG_UNSETTLED) !== 0,
   };
 }

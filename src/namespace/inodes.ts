@@ -165,6 +165,7 @@ function newInode(ino: number, fields: NewInode): Inode {
     heatAt: now,
     fileClass: 'other',
     pin: 0,
+    hasAcl: false,
     unsettled: false,
   };
 }

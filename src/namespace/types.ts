@@ -56,6 +56,8 @@ export interface Inode {
   fileClass: FileClass;
   /** Tier id that the operator pinned it (for a directory: everything below) to, 0 for none. */
   pin: number;
+  /** It has an access or default ACL among its extended attributes. */
+  hasAcl: boolean;
   /** The kernel may have written to the backing file since size and times were recorded. */
   unsettled: boolean;
 }

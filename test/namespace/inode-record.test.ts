@@ -34,6 +34,7 @@ const INODE: Inode = {
   heatAt: 1_700_000_000_123,
   fileClass: 'model',
   pin: 3,
+  hasAcl: false,
   unsettled: true,
 };
 
@@ -55,6 +56,7 @@ test('every field of every class, link and empty inode survives', () => {
     const variants: Inode[] = [
       { ...INODE, fileClass },
       { ...INODE, fileClass, digest: '', unsettled: false, name: '' },
+      { ...INODE, fileClass, hasAcl: true },
       { ...INODE, fileClass, mode: 0o120777, target: '/x'.repeat(2047), name: 'n'.repeat(255) },
     ];
     for (const inode of variants) assert.deepEqual(decodeInode(42, encodeInode(inode)), inode);

@@ -34,8 +34,8 @@ const BEYOND_LIBFUSE_2 = {
 
 export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'ext4', open: ext4, exceptions: {} },
-  { name: 'plain files, passthrough', open: plain(), exceptions: {} },
-  { name: 'plain files, passthrough=off', open: plain('passthrough=off'), exceptions: {} },
+  { name: 'plain files through the kernel', open: plain(), exceptions: {} },
+  { name: 'plain files with passthrough=off', open: plain('passthrough=off'), exceptions: {} },
   { name: 'packed files', open: packed(), exceptions: {} },
   { name: 'mounted by an ordinary user', open: ordinaryUser(), exceptions: {} },
   { name: 'fuse-native, plain files', open: plain(LIBFUSE_2), exceptions: BEYOND_LIBFUSE_2 },

@@ -24,19 +24,21 @@ export async function ext4(t: TestContext): Promise<Place> {
   await chmod(root, 0o755);
   const mountpoint = join(root, 'ext4');
   const image = join(root, 'image');
-  const mount = (options: string[]) =>
-    must('mount', ['-o', ['loop', ...options].join(','), image, mountpoint]);
   await mkdir(mountpoint);
   await must('truncate', ['-s', '2G', image]);
   await must('mkfs.ext4', ['-q', '-F', '-I', '256', image]);
-  await mount([]);
+  // One device for all mounts: another mount namespace may keep it busy for a while.
+  const device = (await must('losetup', ['--find', '--show', image])).trim();
   t.after(async () => {
     await run('umount', ['-l', mountpoint]);
+    await must('losetup', ['-d', device]);
     await must('rm', ['-rf', '--one-file-system', root]);
   });
+  await must('mount', [device, mountpoint]);
   const remount = async (options: string[] = []) => {
     await must('umount', [mountpoint]);
-    await mount(options);
+    await must('mount', [device, mountpoint]);
+    if (options.length > 0) await must('mount', ['-o', `remount,${options.join(',')}`, mountpoint]);
   };
   const env = { elsewhere: await makeElsewhere(root), settle: without, remount };
   return inThisProcess(mountpoint, env, () => true);
