@@ -3,6 +3,7 @@ import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { FileError } from '../fuse/errno.js';
 import type { Attributes } from '../fuse/operations.js';
+import { takeAccessTime } from './access-times.js';
 import type { Context } from './context.js';
 import { isDirectory, isRegular } from './modes.js';
 import type { OpenFile } from './open-files.js';
@@ -29,7 +30,7 @@ export function inodeOf(ctx: Context, ino: number): Inode {
 /** While a program may write past us, the kernel must ask each time for what the backing file says. */
 export function attributesOf(ctx: Context, inode: Inode): Attributes {
   const live = isBeingWritten(ctx, inode);
-  if (live) refreshFromBacking(ctx, inode);
+  if (live || ctx.files.takeRead(inode.ino)) refreshFromBacking(ctx, inode);
   return describe(inode, live ? 0 : CACHE_SECONDS);
 }
 
@@ -109,8 +110,8 @@ export function refreshFromBacking(ctx: Context, inode: Inode): boolean {
   return recordBacking(ctx, inode, scratch);
 }
 
-/** The last mapping that could write ended, which nobody tells: the record may be older than the file. */
-export function recordLastWrite(ctx: Context, { ino, fd, tier }: OpenFile): void {
+/** Its last use ended, which nobody told: the record may be older than the file. */
+export function recordLastUse(ctx: Context, { ino, fd, tier }: OpenFile): void {
   const inode = ctx.namespace.get(ino);
   if (inode?.plainTier !== tier) return;
   native.statFd(fd, scratch);
@@ -122,11 +123,12 @@ export function recordLastWrite(ctx: Context, { ino, fd, tier }: OpenFile): void
  * extended attributes on the backing file must not, so its ctime is not looked at.
  */
 export function recordBacking(ctx: Context, inode: Inode, stat: Float64Array): boolean {
+  const read = takeAccessTime(ctx, inode, stat);
   const modified =
     (stat[Stat.mtimeSec] !== inode.mtimeSec || stat[Stat.mtimeNsec] !== inode.mtimeNsec) &&
     !isUntouchedSpare(inode, stat);
   const grown = stat[Stat.size] !== inode.size || stat[Stat.blocks] !== inode.plainBlocks;
-  if (!modified && !grown) return false;
+  if (!modified && !grown && !read) return false;
   if (modified) recordModified(inode, stat[Stat.mtimeSec], stat[Stat.mtimeNsec]);
   const tier = ctx.tiers.byId(inode.plainTier);
   if (tier !== undefined) {

@@ -22,13 +22,25 @@ function isMember({ uid, gid, pid }: Caller, group: number): boolean {
   return uid === 0 || gid === group || supplementaryGroups(pid).includes(group);
 }
 
-/** The process waits for our answer, so it is there; one of another pid namespace has no number here. */
 function supplementaryGroups(pid: number): number[] {
+  return (statusOf(pid, 'Groups').match(/\d+/g) ?? []).map(Number);
+}
+
+const CAP_FSETID = 4n;
+
+/** Root that has not given the right away. */
+export function mayKeepSetId({ uid, pid }: Caller): boolean {
+  if (uid !== 0) return false;
+  const effective = statusOf(pid, 'CapEff').trim();
+  return effective === '' || ((BigInt(`0x${effective}`) >> CAP_FSETID) & 1n) === 1n;
+}
+
+/** The process waits for our answer, so it is there; one of another pid namespace has no number here. */
+function statusOf(pid: number, field: string): string {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    const line = /^Groups:(.*)$/m.exec(status);
-    return (line?.[1].match(/\d+/g) ?? []).map(Number);
+    return new RegExp(`^${field}:(.*)$`, 'm').exec(status)?.[1] ?? '';
   } catch {
-    return [];
+    return '';
   }
 }
