@@ -202,6 +202,8 @@ export interface FuseSession {
    * pages. Resolves when the WRITE requests were answered, or at once after the end.
    */
   writeBack(ino: number): Promise<void>;
+  /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
+  expireAttributes(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
 }
 

@@ -32,6 +32,8 @@ Status Duplicate(int fd, UniqueFd* copy) {
   if (flags < 0) return Status::FromErrno("fcntl");
   // Writes come with offsets; a descriptor that appends would ignore them.
   if ((flags & O_APPEND) != 0) return Status::Error(EINVAL, "servePlain");
+  // Reads for a program that asked for O_NOATIME look the same; TypeScript keeps the access time.
+  fcntl(fd, F_SETFL, flags | O_NOATIME);
   copy->reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
   return copy->valid() ? Status::Ok() : Status::FromErrno("fcntl");
 }
@@ -51,6 +53,7 @@ Napi::Function SessionWrap::Class(Napi::Env env) {
        InstanceMethod<&SessionWrap::Unserve>("unserve"),
        InstanceMethod<&SessionWrap::InvalidateInode>("invalidateInode"),
        InstanceMethod<&SessionWrap::WriteBack>("writeBack"),
+       InstanceMethod<&SessionWrap::ExpireAttributes>("expireAttributes"),
        InstanceMethod<&SessionWrap::InvalidateEntry>("invalidateEntry")});
 }
 
@@ -393,6 +396,12 @@ Napi::Value SessionWrap::WriteBack(const Napi::CallbackInfo& info) {
     session_->notifier().InvalidateInode(ino, 0, 0, done);
   }
   return promise;
+}
+
+void SessionWrap::ExpireAttributes(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  if (args.ok() && !stopped_) session_->notifier().ExpireAttributes(ino);
 }
 
 void SessionWrap::InvalidateEntry(const Napi::CallbackInfo& info) {

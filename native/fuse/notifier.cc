@@ -23,6 +23,11 @@ bool Notifier::Quiesce() {
   return !sending_;
 }
 
+void Notifier::ExpireAttributes(uint64_t ino) const {
+  const NotifyInvalidateInode out{ino, -1, 0};
+  device_.Notify(kNotifyInvalidateInode, {reinterpret_cast<const char*>(&out), sizeof(out)});
+}
+
 void Notifier::InvalidateInode(uint64_t ino, int64_t offset, int64_t length,
                                std::function<void()> sent) {
   const NotifyInvalidateInode out{ino, offset, length};

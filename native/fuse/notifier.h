@@ -25,6 +25,8 @@ class Notifier {
   // From here on nothing more is sent. True once nothing is being sent either.
   bool Quiesce();
 
+  // Before it returns. The inode must be in use: one that is on its way out would be waited for.
+  void ExpireAttributes(uint64_t ino) const;
   // `sent` is called from a thread once the kernel is done with it, or where it is dropped.
   void InvalidateInode(uint64_t ino, int64_t offset, int64_t length,
                        std::function<void()> sent = {});

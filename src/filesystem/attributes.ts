@@ -1,9 +1,9 @@
 /** Attributes of inodes as the kernel gets them, and the merging of what a backing file knows better. */
-import { MS } from '../config/mount-options.js';
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { FileError } from '../fuse/errno.js';
 import type { Attributes } from '../fuse/operations.js';
+import { takeAccessTime } from './access-times.js';
 import type { Context } from './context.js';
 import { isDirectory, isRegular } from './modes.js';
 import type { OpenFile } from './open-files.js';
@@ -30,7 +30,7 @@ export function inodeOf(ctx: Context, ino: number): Inode {
 /** While a program may write past us, the kernel must ask each time for what the backing file says. */
 export function attributesOf(ctx: Context, inode: Inode): Attributes {
   const live = isBeingWritten(ctx, inode);
-  if (live) refreshFromBacking(ctx, inode);
+  if (live || ctx.files.takeRead(inode.ino)) refreshFromBacking(ctx, inode);
   return describe(inode, live ? 0 : CACHE_SECONDS);
 }
 
@@ -110,8 +110,8 @@ export function refreshFromBacking(ctx: Context, inode: Inode): boolean {
   return recordBacking(ctx, inode, scratch);
 }
 
-/** The last mapping that could write ended, which nobody tells: the record may be older than the file. */
-export function recordLastWrite(ctx: Context, { ino, fd, tier }: OpenFile): void {
+/** Its last use ended, which nobody told: the record may be older than the file. */
+export function recordLastUse(ctx: Context, { ino, fd, tier }: OpenFile): void {
   const inode = ctx.namespace.get(ino);
   if (inode?.plainTier !== tier) return;
   native.statFd(fd, scratch);
@@ -123,11 +123,12 @@ export function recordLastWrite(ctx: Context, { ino, fd, tier }: OpenFile): void
  * extended attributes on the backing file must not, so its ctime is not looked at.
  */
 export function recordBacking(ctx: Context, inode: Inode, stat: Float64Array): boolean {
+  const read = takeAccessTime(ctx, inode, stat);
   const modified =
     (stat[Stat.mtimeSec] !== inode.mtimeSec || stat[Stat.mtimeNsec] !== inode.mtimeNsec) &&
     !isUntouchedSpare(inode, stat);
   const grown = stat[Stat.size] !== inode.size || stat[Stat.blocks] !== inode.plainBlocks;
-  if (!modified && !grown) return false;
+  if (!modified && !grown && !read) return false;
   if (modified) recordModified(inode, stat[Stat.mtimeSec], stat[Stat.mtimeNsec]);
   const tier = ctx.tiers.byId(inode.plainTier);
   if (tier !== undefined) {
@@ -149,7 +150,7 @@ function isUntouchedSpare(inode: Inode, stat: Float64Array): boolean {
 function recordModified(inode: Inode, sec: number, nsec: number): void {
   inode.mtimeSec = sec;
   inode.mtimeNsec = nsec;
-  if (isAfter(sec, nsec, inode.ctimeSec, inode.ctimeNsec)) {
+  if (sec > inode.ctimeSec || (sec === inode.ctimeSec && nsec > inode.ctimeNsec)) {
     inode.ctimeSec = sec;
     inode.ctimeNsec = nsec;
   }
@@ -171,33 +172,6 @@ export function touchChanged(ctx: Context, inode: Inode, time: Time = now()): vo
   inode.ctimeSec = time.sec;
   inode.ctimeNsec = time.nsec;
   ctx.namespace.update(inode);
-}
-
-export function accessTimesOff(ctx: Context): boolean {
-  return (ctx.settings.mount.flags & (MS.NOATIME | MS.RDONLY)) !== 0;
-}
-
-const DAY_SECONDS = 86_400;
-
-/**
- * Marks an inode as read now, as `relatime` does: where it was not read since it changed, or not for a day.
- * The kernel leaves that to us (S_NOATIME in fs/fuse/inode.c).
- */
-export function touchAccessed(ctx: Context, inode: Inode): void {
-  if (accessTimesOff(ctx)) return;
-  const time = now();
-  const { atimeSec, atimeNsec } = inode;
-  const fresh =
-    isAfter(atimeSec, atimeNsec, inode.mtimeSec, inode.mtimeNsec) &&
-    isAfter(atimeSec, atimeNsec, inode.ctimeSec, inode.ctimeNsec);
-  if (fresh && time.sec - atimeSec < DAY_SECONDS) return;
-  inode.atimeSec = time.sec;
-  inode.atimeNsec = time.nsec;
-  ctx.namespace.update(inode);
-}
-
-function isAfter(sec: number, nsec: number, otherSec: number, otherNsec: number): boolean {
-  return sec > otherSec || (sec === otherSec && nsec > otherNsec);
 }
 
 /** Marks a directory's content as changed now. */

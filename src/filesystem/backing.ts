@@ -42,6 +42,9 @@ export function createBacking(
       if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') continue;
       throw error;
     }
+    // Only reading may leave a later access time on it.
+    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+    native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
     return adoptNewBacking(ctx, file, inode, fd, tier);
   }
   throw new FileError('ENOSPC', 'no tier has room for a new file');

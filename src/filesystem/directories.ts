@@ -1,7 +1,8 @@
 /** readdir and readdirplus. */
 import type { EntrySink, ReaddirRequest } from '../fuse/operations.js';
 import type { Entry } from '../namespace/types.js';
-import { attributesOf, inodeOf, touchAccessed } from './attributes.js';
+import { touchAccessed } from './access-times.js';
+import { attributesOf, inodeOf } from './attributes.js';
 import type { Context } from './context.js';
 import { S_IFDIR } from './modes.js';
 

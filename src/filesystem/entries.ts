@@ -2,12 +2,12 @@
 import { FileError } from '../fuse/errno.js';
 import type { Attributes, Caller } from '../fuse/operations.js';
 import type { Entry, Inode, Name, NewInode } from '../namespace/types.js';
+import { touchAccessed } from './access-times.js';
 import {
   attributesOf,
   inodeOf,
   negativeEntry,
   now,
-  touchAccessed,
   touchChanged,
   touchModified,
 } from './attributes.js';

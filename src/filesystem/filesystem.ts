@@ -7,7 +7,7 @@ import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native } from '../native.js';
 import { isAcl } from './acl.js';
-import { attributesOf, inodeOf, recordLastWrite } from './attributes.js';
+import { attributesOf, inodeOf, recordLastUse } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
 import { link, lookup, mkdir, mknod, readlink, rmdir, symlink, unlink } from './entries.js';
@@ -48,7 +48,7 @@ export interface Filesystem {
 
 export function createFilesystem(dependencies: FilesystemDependencies): Filesystem {
   const ctx = { ...dependencies, passthrough: false } as Context;
-  ctx.files = new OpenFiles((file) => recordLastWrite(ctx, file));
+  ctx.files = new OpenFiles((file) => recordLastUse(ctx, file));
   ctx.settling = new Settling(ctx);
   ctx.orphans = new Orphans(ctx);
   ctx.placing = new Placing(ctx);

@@ -14,6 +14,9 @@ export const PERMISSIONS = 0o7777;
 export const O_ACCMODE = 3;
 export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW, O_NOATIME } = constants;
 
+/** In place of nanoseconds: that time stays. */
+export const UTIME_OMIT = 0x3ffffffe;
+
 /** Longest name, in bytes; the kernel does not limit it for FUSE. */
 export const NAME_MAX = 255;
 /** Most links of one inode: what ext4 allows. */
@@ -24,4 +27,5 @@ export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDI
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 /** DT_* value for directory entries. */
 export const entryType = (mode: number): number => (mode & S_IFMT) >> 12;
+export const mayRead = (flags: number): boolean => (flags & O_ACCMODE) !== constants.O_WRONLY;
 export const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;

@@ -20,7 +20,7 @@
 import { LRUCache } from 'lru-cache';
 import type { DataServer } from '../fuse/data-server.js';
 import { native, type PlanHandle } from '../native.js';
-import { mayWrite, O_ACCMODE } from './modes.js';
+import { mayRead, mayWrite, O_ACCMODE } from './modes.js';
 
 export type Serving = 'none' | 'passthrough' | 'plain' | 'packed';
 
@@ -40,6 +40,10 @@ export interface OpenFile {
   passed: boolean;
   /** The same for one that may write. */
   written: boolean;
+  /** Opened for reading since its backing file was looked at. */
+  read: boolean;
+  /** The next reading leaves its time on the backing file, whatever the time there is now. */
+  expectsReading: boolean;
   /** The backing file was made since its directory was last synced. */
   fresh: boolean;
   /** The kernel may hold attributes that it need not ask for again. */
@@ -68,8 +72,8 @@ export class OpenFiles {
   private mappedAgain = 0;
   private server: DataServer | null = null;
 
-  /** `unmapped` hears of a file that no one writes to any more, while its descriptor is still open. */
-  constructor(private readonly unmapped: (file: OpenFile) => void) {
+  /** `lastUse` hears of a file that no one reads or writes any more, while its descriptor is still open. */
+  constructor(private readonly lastUse: (file: OpenFile) => void) {
     this.idle = new LRUCache<number, OpenFile>({
       max: IDLE_LIMIT,
       dispose: (file, _ino, reason) => {
@@ -90,6 +94,7 @@ export class OpenFiles {
   /** Counts a handle. Whoever fails to open afterwards calls `release` with the same flags. */
   acquire(ino: number, flags: number): OpenFile {
     const file = this.open.get(ino) ?? this.revive(ino);
+    if (mayRead(flags)) file.read = true;
     if (mayWrite(flags)) {
       file.writers++;
       this.noteChange(ino);
@@ -157,7 +162,21 @@ export class OpenFiles {
   private pushOut(file: OpenFile): void {
     this.letGoOfMapped();
     if (this.isMapped(file)) this.mapped.set(file.ino, file);
-    else this.closeBacking(file);
+    else this.closeIdle(file);
+  }
+
+  private closeIdle(file: OpenFile): void {
+    if (file.read) this.lastUse(file);
+    this.closeBacking(file);
+  }
+
+  /** Whether it may have been read since the last time that this was asked. */
+  takeRead(ino: number): boolean {
+    const file = this.open.get(ino) ?? this.peekIdle(ino);
+    if (file?.read !== true) return false;
+    file.read = file.readers + file.writers > 0;
+    file.expectsReading = false;
+    return true;
   }
 
   private letGoOfMapped(): void {
@@ -166,7 +185,7 @@ export class OpenFiles {
     for (const file of this.mapped.values()) {
       if (this.isMapped(file)) continue;
       this.mapped.delete(file.ino);
-      this.closeBacking(file);
+      this.closeIdle(file);
     }
   }
 
@@ -174,7 +193,7 @@ export class OpenFiles {
   private isMapped(file: OpenFile): boolean {
     if (!file.passed || native.hasOthers(file.fd)) return file.passed;
     file.passed = false;
-    if (file.written) this.unmapped(file);
+    if (file.written) this.lastUse(file);
     file.written = false;
     return false;
   }
@@ -210,6 +229,8 @@ export class OpenFiles {
     file.tier = 0;
     file.passed = false;
     file.written = false;
+    file.read = false;
+    file.expectsReading = false;
   }
 
   noteChange(ino: number): void {
@@ -243,8 +264,8 @@ export class OpenFiles {
       this.closeBacking(file);
     }
     this.open.clear();
-    this.idle.forEach((file) => this.closeBacking(file));
-    this.mapped.forEach((file) => this.closeBacking(file));
+    this.idle.forEach((file) => this.closeIdle(file));
+    this.mapped.forEach((file) => this.closeIdle(file));
     this.server = null;
   }
 }
@@ -261,6 +282,8 @@ function newOpenFile(ino: number): OpenFile {
     plan: null,
     passed: false,
     written: false,
+    read: false,
+    expectsReading: false,
     fresh: false,
     attributesCached: true,
     queue: null,

@@ -6,6 +6,7 @@ import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
+import { openedForReading } from './access-times.js';
 import { attributesOfNew, inodeOf, touchChanged } from './attributes.js';
 import {
   adoptNewBacking,
@@ -76,7 +77,9 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
   openBackingAtOnce(ctx, file, inode);
-  return servePlain(ctx, file, flags);
+  const opened = servePlain(ctx, file, flags);
+  openedForReading(ctx, file, inode, flags);
+  return opened;
 }
 
 async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
@@ -93,6 +96,7 @@ async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<
     file.serving = 'packed';
   }
   promoteOnOpen(ctx, inodeOf(ctx, ino));
+  openedForReading(ctx, file, inodeOf(ctx, ino), flags);
   return { handle: handleFor(flags), flags: FOPEN_KEEP_CACHE, backingId: 0 };
 }
 

@@ -1,7 +1,7 @@
 /** Set-id bits that writing to a file, cutting it, or a change of its owner takes away. */
-import { readFileSync } from 'node:fs';
 import type { Caller } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
+import { isMember } from './callers.js';
 import { S_ISGID, S_ISUID, S_IXGRP } from './modes.js';
 
 /**
@@ -16,19 +16,4 @@ export function dropSetId(inode: Inode, caller: Caller): boolean {
   const marked = (mode & S_IXGRP) === 0;
   if (!marked || !isMember(caller, inode.gid)) inode.mode &= ~S_ISGID;
   return inode.mode !== mode;
-}
-
-function isMember({ uid, gid, pid }: Caller, group: number): boolean {
-  return uid === 0 || gid === group || supplementaryGroups(pid).includes(group);
-}
-
-/** The process waits for our answer, so it is there; one of another pid namespace has no number here. */
-function supplementaryGroups(pid: number): number[] {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    const line = /^Groups:(.*)$/m.exec(status);
-    return (line?.[1].match(/\d+/g) ?? []).map(Number);
-  } catch {
-    return [];
-  }
 }

@@ -14,10 +14,11 @@ import {
   type Time,
 } from './attributes.js';
 import { followMode } from './acl.js';
+import { mayKeepSetId } from './callers.js';
 import type { Context } from './context.js';
 import { dropSetId } from './set-id.js';
 import { withWritableData } from './writable.js';
-import { isDirectory, isRegular, O_RDWR, PERMISSIONS } from './modes.js';
+import { isDirectory, isRegular, O_RDWR, PERMISSIONS, UTIME_OMIT } from './modes.js';
 
 const stat = new Float64Array(Stat.length);
 
@@ -61,18 +62,20 @@ const CHANGES =
   SetattrValid.MTIME |
   SetattrValid.CTIME;
 
+const UNCONDITIONAL = SetattrValid.KILL_SUIDGID | SetattrValid.UID | SetattrValid.GID;
+
 /**
  * Before one writes who may not keep set-id bits, the kernel sends a request that changes nothing: with
- * HANDLE_KILLPRIV_V2 it leaves the new mode to us (file_remove_privs, fuse_setattr).
+ * HANDLE_KILLPRIV_V2 it leaves the new mode to us (file_remove_privs, fuse_setattr). Whoever writes to a file
+ * with capabilities causes the same.
  */
-const takesSetId = (valid: number): boolean =>
-  (valid & (SetattrValid.KILL_SUIDGID | SetattrValid.UID | SetattrValid.GID)) !== 0 ||
-  (valid & CHANGES) === 0;
+const takesSetId = (valid: number, caller: Caller): boolean =>
+  (valid & UNCONDITIONAL) !== 0 || ((valid & CHANGES) === 0 && !mayKeepSetId(caller));
 
 function apply(ctx: Context, caller: Caller, inode: Inode, request: SetattrRequest): void {
   const { valid } = request;
   refreshFromBacking(ctx, inode);
-  if (takesSetId(valid) && !isDirectory(inode.mode)) dropSetId(inode, caller);
+  if (!isDirectory(inode.mode) && takesSetId(valid, caller)) dropSetId(inode, caller);
   if ((valid & SetattrValid.MODE) !== 0) {
     inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
     followMode(ctx, inode);
@@ -97,12 +100,13 @@ function applyTimes(ctx: Context, inode: Inode, request: SetattrRequest): void {
     inode.atimeSec = atime.sec;
     inode.atimeNsec = atime.nsec;
   }
-  if (mtime === null) return;
-  inode.mtimeSec = mtime.sec;
-  inode.mtimeNsec = mtime.nsec;
-  // A copy that is being made carries the time from before.
-  ctx.files.noteChange(inode.ino);
-  stampBacking(ctx, inode, mtime);
+  if (mtime !== null) {
+    inode.mtimeSec = mtime.sec;
+    inode.mtimeNsec = mtime.nsec;
+    // A copy that is being made carries the time from before.
+    ctx.files.noteChange(inode.ino);
+  }
+  if (atime !== null || mtime !== null) stampBacking(ctx, inode, mtime);
 }
 
 function pick(valid: number, given: number, current: number, time: Time): Time | null {
@@ -110,19 +114,24 @@ function pick(valid: number, given: number, current: number, time: Time): Time |
   return (valid & given) !== 0 ? time : null;
 }
 
+const OMIT: Time = { sec: 0, nsec: UTIME_OMIT };
+
 /**
- * Where the backing file is looked at for times (a writer has it open, or it has not settled), its own
- * must say the same, or the next look would undo what the program set.
+ * Where the backing file is looked at for times (a writer has it open, it has not settled, or it was read),
+ * its own must say the same, or the next look would undo what the program set.
  */
-function stampBacking(ctx: Context, inode: Inode, mtime: Time): void {
+function stampBacking(ctx: Context, inode: Inode, mtime: Time | null): void {
   if (inode.plainTier === 0) return;
+  const { sec, nsec } = mtime ?? OMIT;
+  const stamp = (fd: number): void =>
+    native.setTimes(fd, inode.atimeSec, inode.atimeNsec, sec, nsec);
   const fd = ctx.files.descriptorOn(inode.plainTier, inode.ino);
-  if (fd >= 0) return native.setTimes(fd, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+  if (fd >= 0) return stamp(fd);
   const tier = ctx.tiers.byId(inode.plainTier);
   if (tier === undefined || tier.state !== 'ok') return;
   const own = native.openSync(ctx.tiers.backingPath(tier, inode.ino), O_RDWR, 0);
   try {
-    native.setTimes(own, mtime.sec, mtime.nsec, mtime.sec, mtime.nsec);
+    stamp(own);
   } finally {
     native.close(own);
   }

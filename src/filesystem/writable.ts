@@ -34,9 +34,6 @@ export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Pro
 function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
   const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
   createBacking(ctx, file, inode, tiers);
-  // Opening changes no time: whoever looks at the backing file must find those of the record.
-  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
-  native.setTimes(file.fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
 }
 
 /** Empties the open backing file. The packed form, if any, goes with it. */
@@ -46,7 +43,7 @@ async function cutPlain(ctx: Context, file: OpenFile): Promise<void> {
   await native.truncate(file.fd, 0);
   const inode = inodeOf(ctx, file.ino);
   const { sec, nsec } = now();
-  native.setTimes(file.fd, sec, nsec, sec, nsec);
+  native.setTimes(file.fd, inode.atimeSec, inode.atimeNsec, sec, nsec);
   native.statFd(file.fd, stat);
   recordBacking(ctx, inode, stat);
 }

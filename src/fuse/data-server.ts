@@ -23,6 +23,8 @@ export interface DataServer {
    * pages. Resolves when the data is with the backing file, or at once after the end.
    */
   writeBack(ino: number): Promise<void>;
+  /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
+  expireAttributes(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
 }
 
@@ -35,6 +37,7 @@ export const DETACHED: DataServer = {
   backingClose: () => undefined,
   invalidateInode: () => undefined,
   writeBack: () => Promise.resolve(),
+  expireAttributes: () => undefined,
   invalidateEntry: () => undefined,
 };
 

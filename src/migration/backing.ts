@@ -11,7 +11,7 @@ import { MoveError } from './deps.js';
 import type { JobRecord } from './journal.js';
 import { controlled, type Move, type MoveContext, type Outcome } from './move.js';
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC, O_NOATIME } = constants;
 
 /** Opens for the time of `use`. */
 export async function withFile<T>(
@@ -93,7 +93,7 @@ export async function withSource<T>(
   inode: Inode,
   use: (fd: number) => Promise<T>,
 ): Promise<T> {
-  return withFile(path, O_RDONLY, async (fd) => {
+  return withFile(path, O_RDONLY | O_NOATIME, async (fd) => {
     const size = statOf(fd)[Stat.size];
     if (size === inode.size) return use(fd);
     throw new MoveError('EIO', `its backing file has ${size} bytes instead of ${inode.size}`);

@@ -184,6 +184,7 @@ function serverNoting(calls: string[]): DataServer {
     backingClose: note('backingClose'),
     invalidateInode: note('invalidateInode'),
     writeBack: (ino) => Promise.resolve(void calls.push(`writeBack ${ino}`)),
+    expireAttributes: () => undefined,
     invalidateEntry: note('invalidateEntry'),
   };
 }

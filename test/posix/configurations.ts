@@ -1,5 +1,6 @@
 /** Every way to serve that the suite runs against, and what the kernel makes impossible in it. */
 import type { TestContext } from 'node:test';
+import { PACKED, WITH_PASSTHROUGH, WITHOUT_PASSTHROUGH, type Exceptions } from './exceptions.js';
 import { ext4, ordinaryUser, packed, plain, type Place } from './places.js';
 
 export interface Configuration {
@@ -9,7 +10,7 @@ export interface Configuration {
    * `family: case` and the reason why it can't hold here, the same as in test/README.md. Each of them must
    * fail: one that holds has to go from this list.
    */
-  exceptions: Readonly<Record<string, string>>;
+  exceptions: Exceptions;
 }
 
 const LIBFUSE_2 = 'channel=fuse-native';
@@ -34,10 +35,14 @@ const BEYOND_LIBFUSE_2 = {
 
 export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'ext4', open: ext4, exceptions: {} },
-  { name: 'plain files through the kernel', open: plain(), exceptions: {} },
-  { name: 'plain files with passthrough=off', open: plain('passthrough=off'), exceptions: {} },
-  { name: 'packed files', open: packed(), exceptions: {} },
-  { name: 'mounted by an ordinary user', open: ordinaryUser(), exceptions: {} },
+  { name: 'plain files through the kernel', open: plain(), exceptions: WITH_PASSTHROUGH },
+  {
+    name: 'plain files with passthrough=off',
+    open: plain('passthrough=off'),
+    exceptions: WITHOUT_PASSTHROUGH,
+  },
+  { name: 'packed files', open: packed(), exceptions: PACKED },
+  { name: 'mounted by an ordinary user', open: ordinaryUser(), exceptions: WITHOUT_PASSTHROUGH },
   { name: 'fuse-native, plain files', open: plain(LIBFUSE_2), exceptions: BEYOND_LIBFUSE_2 },
   { name: 'fuse-native, packed files', open: packed(LIBFUSE_2), exceptions: {} },
   {

@@ -62,6 +62,10 @@ export class ServedData implements DataServer {
     return Promise.resolve();
   }
 
+  expireAttributes(): void {
+    // As above.
+  }
+
   invalidateEntry(): void {
     // The kernel keeps no names.
   }

@@ -1,0 +1,76 @@
+/**
+ * Access times, as ext4 keeps them under relatime. Who reads past us leaves its time on the backing file; reads
+ * that the kernel answers from its cache leave none, so opening counts as reading there.
+ */
+import { MS } from '../config/mount-options.js';
+import type { Inode } from '../namespace/types.js';
+import { native, Stat } from '../native.js';
+import { now } from './attributes.js';
+import type { Context } from './context.js';
+import { mayRead, mayWrite, O_NOATIME, UTIME_OMIT } from './modes.js';
+import type { OpenFile } from './open-files.js';
+
+const DAY_SECONDS = 86_400;
+
+/** The clock that the kernel stamps backing files with lags by a tick behind ours. */
+const LAG_SECONDS = 0.01;
+
+/**
+ * Takes the time over that reading left on the backing file, where it was after the changes that the inode knows
+ * of: what was read before them was judged by the times before them. @returns whether the inode changed
+ */
+export function takeAccessTime(ctx: Context, inode: Inode, stat: Float64Array): boolean {
+  const [sec, nsec] = [stat[Stat.atimeSec], stat[Stat.atimeNsec]];
+  if (!isAfter(sec, nsec, inode.atimeSec, inode.atimeNsec)) return false;
+  const { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
+  const changed = Math.max(mtimeSec + mtimeNsec / 1e9, ctimeSec + ctimeNsec / 1e9);
+  if (sec + nsec / 1e9 < changed - LAG_SECONDS) return false;
+  return setAccessTime(ctx, inode, sec, nsec);
+}
+
+/** After a handle was given, so that reading through it leaves the trace that it should. */
+export function openedForReading(ctx: Context, file: OpenFile, inode: Inode, flags: number): void {
+  if (!mayRead(flags) || (flags & O_NOATIME) !== 0) return;
+  if (file.serving === 'passthrough') return expectReading(file, inode);
+  const { sec, nsec } = now();
+  if (mayWrite(flags) || !setAccessTime(ctx, inode, sec, nsec)) return;
+  ctx.namespace.update(inode);
+  ctx.server.expireAttributes(inode.ino);
+}
+
+/**
+ * A change that the backing file does not know of, such as of the mode, makes the next reading count. Setting
+ * its times moves its own time of change, which makes it count there.
+ */
+function expectReading(file: OpenFile, inode: Inode): void {
+  const { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
+  if (!isAfter(ctimeSec, ctimeNsec, mtimeSec, mtimeNsec)) return;
+  if (file.expectsReading || file.writers > 0 || isRecent(inode)) return;
+  native.setTimes(file.fd, inode.atimeSec, inode.atimeNsec, 0, UTIME_OMIT);
+  file.expectsReading = true;
+}
+
+/** A directory was listed, or a link followed: the kernel leaves their times to us (S_NOATIME in fs/fuse/inode.c). */
+export function touchAccessed(ctx: Context, inode: Inode): void {
+  const { sec, nsec } = now();
+  if (setAccessTime(ctx, inode, sec, nsec)) ctx.namespace.update(inode);
+}
+
+function setAccessTime(ctx: Context, inode: Inode, sec: number, nsec: number): boolean {
+  if ((ctx.settings.mount.flags & (MS.NOATIME | MS.RDONLY)) !== 0) return false;
+  if (isRecent(inode) && sec - inode.atimeSec < DAY_SECONDS) return false;
+  inode.atimeSec = sec;
+  inode.atimeNsec = nsec;
+  return true;
+}
+
+/** It was read since it was changed in any way. */
+function isRecent({ atimeSec, atimeNsec, ...inode }: Inode): boolean {
+  return (
+    isAfter(atimeSec, atimeNsec, inode.mtimeSec, inode.mtimeNsec) &&
+    isAfter(atimeSec, atimeNsec, inode.ctimeSec, inode.ctimeNsec)
+  );
+}
+
+const isAfter = (sec: number, nsec: number, otherSec: number, otherNsec: number): boolean =>
+  sec > otherSec || (sec === otherSec && nsec > otherNsec);

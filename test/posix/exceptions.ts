@@ -1,0 +1,33 @@
+/** What FUSE in the kernel makes impossible for file data, with the reasons; test/README.md says the same. */
+
+export type Exceptions = Readonly<Record<string, string>>;
+
+const LLSEEK = 'the kernel gives every FUSE mount the largest possible s_maxbytes';
+const FALLOCATE = 'fuse_file_fallocate passes KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE only';
+
+const ALWAYS: Exceptions = {
+  'file space: a position beyond the largest file is refused': LLSEEK,
+  'file space: fallocate: COLLAPSE_RANGE takes pages out': FALLOCATE,
+  'file space: fallocate: INSERT_RANGE puts a hole in': FALLOCATE,
+};
+
+export const WITH_PASSTHROUGH: Exceptions = {
+  ...ALWAYS,
+  'open flags: a descriptor can stop appending':
+    'the kernel opens the backing file with the flags of open and never changes them',
+};
+
+export const WITHOUT_PASSTHROUGH: Exceptions = {
+  ...ALWAYS,
+  'open flags: O_DIRECT refuses parts of blocks':
+    'the kernel copies through its own buffers, to any address and of any length',
+  'mappings: what was written beyond the end does not come in when the file grows':
+    'the kernel does not clear the last page when a FUSE file grows',
+  'times of data: opening to read moves nothing':
+    'reads from the page cache are not told: opening counts as reading',
+};
+
+export const PACKED: Exceptions = {
+  'times of data: opening to read moves nothing':
+    'reads from the page cache are not told: opening counts as reading',
+};
