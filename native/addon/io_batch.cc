@@ -73,7 +73,7 @@ Napi::Value CreateFiles(const Napi::CallbackInfo& info) {
   if (!args.ok()) return {};
   return ForEach(
       info.Env(), batch,
-      [=](Item& item) { OpenItem(item, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode); },
+      [=](Item& item) { OpenItem(item, O_RDWR | O_CREAT | O_EXCL | O_NOATIME | O_NOFOLLOW, mode); },
       [=](Napi::Env env) { return Descriptors(env, batch); });
 }
 

@@ -32,8 +32,6 @@ Status Duplicate(int fd, UniqueFd* copy) {
   if (flags < 0) return Status::FromErrno("fcntl");
   // Writes come with offsets; a descriptor that appends would ignore them.
   if ((flags & O_APPEND) != 0) return Status::Error(EINVAL, "servePlain");
-  // Reads for a program that asked for O_NOATIME look the same; TypeScript keeps the access time.
-  fcntl(fd, F_SETFL, flags | O_NOATIME);
   copy->reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
   return copy->valid() ? Status::Ok() : Status::FromErrno("fcntl");
 }

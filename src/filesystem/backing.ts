@@ -8,7 +8,7 @@ import type { Inode } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
-import { mayWrite, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
+import { mayWrite, O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
 import { handleFor, type OpenFile } from './open-files.js';
 
 const BACKING_MODE = 0o600;
@@ -69,7 +69,7 @@ export function adoptNewBacking(
 
 /** A copy that a move left behind and has not released yet is set aside: no one refers to it. */
 function createExclusively(path: string): number {
-  const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+  const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOATIME;
   try {
     return native.openSync(path, flags, BACKING_MODE);
   } catch (error) {
@@ -107,8 +107,9 @@ export async function openBackingLater(ctx: Context, file: OpenFile, inode: Inod
   else adopt(ctx, file, inode, fd);
 }
 
+/** O_NOATIME: what is read for a program that asked for it looks the same. See access-times.ts. */
 const access = (tier: Tier): number =>
-  (tier.state === 'read-only' ? O_RDONLY : O_RDWR) | O_NOFOLLOW;
+  (tier.state === 'read-only' ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NOATIME;
 
 /** @returns whether a descriptor is still needed. */
 function prepareDescriptor(ctx: Context, file: OpenFile, inode: Inode): boolean {

@@ -27,6 +27,26 @@ export const WITHOUT_PASSTHROUGH: Exceptions = {
     'reads from the page cache are not told: opening counts as reading',
 };
 
+/** channel=fuse-native, beside what its protocol lacks for names. */
+export const LIBFUSE_2_PACKED: Exceptions = {
+  'times of data: opening to read moves nothing':
+    'reads from the page cache are not told: opening counts as reading',
+  'set-id writes: a set-gid bit without group execution goes':
+    'without HANDLE_KILLPRIV the kernel takes set-gid bits with group execution only',
+};
+
+const NO_TMPFILE = 'TMPFILE came with FUSE 7.37';
+
+export const LIBFUSE_2_PLAIN: Exceptions = {
+  ...WITHOUT_PASSTHROUGH,
+  'open flags: O_PATH reaches the file again after its name is gone':
+    'libfuse finds no path to a file whose name is gone, unless it is open',
+  'open flags: O_TMPFILE makes a file without a name, which can be given one': NO_TMPFILE,
+  'open flags: O_TMPFILE with O_EXCL refuses a name': NO_TMPFILE,
+  'file space: SEEK_DATA and SEEK_HOLE find data and holes, written a moment ago or synced':
+    'LSEEK came with FUSE 7.24: the whole file is data',
+};
+
 export const PACKED: Exceptions = {
   'times of data: opening to read moves nothing':
     'reads from the page cache are not told: opening counts as reading',
