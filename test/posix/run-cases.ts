@@ -1,5 +1,5 @@
 /** Runs cases in a directory, each in a fresh one of its own. */
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { umask } from './system/attributes.js';
 import type { Case, Env, Family } from './cases.js';
@@ -37,7 +37,19 @@ async function failureOf(one: Case, fresh: string, env: Env): Promise<string | n
     await one.run(fresh, env);
     return null;
   } catch (error) {
+    closeWhatIsOpen(fresh);
     return describe(error as Error);
+  }
+}
+
+/** What a case that failed left open would keep the next ones from a remount. */
+function closeWhatIsOpen(directory: string): void {
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory)) closeSync(Number(fd));
+    } catch {
+      // The one that the listing itself used.
+    }
   }
 }
 
