@@ -27,6 +27,9 @@ function idOf(named: number, pid: number, field: 'Uid' | 'Gid'): number {
 
 export const isRoot = ({ uid, pid }: Caller): boolean => idOf(uid, pid, 'Uid') === 0;
 
+export const isOwner = (caller: Caller, owner: number): boolean =>
+  isRoot(caller) || idOf(caller.uid, caller.pid, 'Uid') === owner;
+
 export function isMember(caller: Caller, group: number): boolean {
   const { gid, pid } = caller;
   if (isRoot(caller) || idOf(gid, pid, 'Gid') === group) return true;

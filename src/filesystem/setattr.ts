@@ -16,7 +16,7 @@ import {
 import { followMode } from './acl.js';
 import { mayKeepSetId } from './callers.js';
 import type { Context } from './context.js';
-import { dropSetId } from './set-id.js';
+import { dropByEmptyChown, dropSetId } from './set-id.js';
 import { withWritableData } from './writable.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, UTIME_OMIT } from './modes.js';
 
@@ -67,15 +67,19 @@ const UNCONDITIONAL = SetattrValid.KILL_SUIDGID | SetattrValid.UID | SetattrVali
 /**
  * Before one writes who may not keep set-id bits, the kernel sends a request that changes nothing: with
  * HANDLE_KILLPRIV_V2 it leaves the new mode to us (file_remove_privs, fuse_setattr). Whoever writes to a file
- * with capabilities causes the same.
+ * with capabilities causes the same, and so does a chown that names nobody: that it is where no one writes.
  */
-const takesSetId = (valid: number, caller: Caller): boolean =>
-  (valid & UNCONDITIONAL) !== 0 || ((valid & CHANGES) === 0 && !mayKeepSetId(caller));
+function takeSetId(ctx: Context, caller: Caller, inode: Inode, valid: number): void {
+  if ((valid & UNCONDITIONAL) !== 0) dropSetId(inode, caller);
+  else if ((valid & CHANGES) !== 0) return;
+  else if ((ctx.files.peek(inode.ino)?.writers ?? 0) === 0) dropByEmptyChown(inode, caller);
+  else if (!mayKeepSetId(caller)) dropSetId(inode, caller);
+}
 
 function apply(ctx: Context, caller: Caller, inode: Inode, request: SetattrRequest): void {
   const { valid } = request;
   refreshFromBacking(ctx, inode);
-  if (!isDirectory(inode.mode) && takesSetId(valid, caller)) dropSetId(inode, caller);
+  if (!isDirectory(inode.mode)) takeSetId(ctx, caller, inode, valid);
   if ((valid & SetattrValid.MODE) !== 0) {
     inode.mode = (inode.mode & ~PERMISSIONS) | (request.mode & PERMISSIONS);
     followMode(ctx, inode);

@@ -89,8 +89,10 @@ test('who changes the owner or writes does not hand on set-id rights', async (t)
   assert.equal(await mode(), 0o755);
   await allow();
   // What the kernel sends before one writes who may not keep them.
+  await w.open(ino, O_WRONLY);
   await w.setattr(ino, { valid: 0 });
   assert.equal(await mode(), 0o755);
+  await w.close(ino, O_WRONLY);
   await allow();
   await w.setattr(ino, { valid: SetattrValid.SIZE | SetattrValid.KILL_SUIDGID, size: 1 });
   assert.equal(await mode(), 0o755);
@@ -111,10 +113,22 @@ test('a set-gid bit that is no right stays where a member of the group writes', 
   const ino = await w.add('a', 'data');
   const mode = async () => (await w.getattr(ino)).mode & 0o7777;
   await w.setattr(ino, { valid: SetattrValid.MODE, mode: 0o6766 });
+  await w.open(ino, O_WRONLY);
   await w.setattr(ino, { valid: 0 });
   assert.equal(await mode(), 0o2766);
   await w.operations.setattr({ uid: 9, gid: 9, pid: process.pid }, { ...NOTHING, ino, valid: 0 });
   assert.equal(await mode(), 0o766);
+  await w.close(ino, O_WRONLY);
+});
+
+test('a stranger takes no set-id rights away by a chown that names nobody', async (t) => {
+  const w = await world(t);
+  const ino = await w.add('a', 'data');
+  await w.setattr(ino, { valid: SetattrValid.MODE, mode: 0o6755 });
+  const stranger = { uid: 9, gid: 9, pid: process.pid };
+  const ask = () => w.operations.setattr(stranger, { ...NOTHING, ino, valid: 0 });
+  await fails('EPERM', ask);
+  assert.equal((await w.getattr(ino)).mode & 0o7777, 0o6755);
 });
 
 test('cp -p keeps set-id bits: it writes, sets the mode, then closes', async (t) => {

@@ -234,6 +234,36 @@ const changingOwner: Case[] = [
     }
     assert.deepEqual([modeOf(`${dir}/f`), modeOf(`${dir}/p`)], [0o755, 0o755]);
   }),
+  root('chown that changes nothing is for anybody, where no set-id bit would go', (dir) => {
+    createFile(`${dir}/f`);
+    chown(`${dir}/f`, ALICE.uid, CAROL.gid);
+    as(BOB, () => chown(`${dir}/f`, -1, -1));
+    for (const mode of [0o6755, 0o4711]) {
+      chmod(`${dir}/f`, mode);
+      as(BOB, () => fails('EPERM', () => chown(`${dir}/f`, -1, -1)));
+      assert.equal(modeOf(`${dir}/f`), mode);
+    }
+  }),
+  root(
+    'chown that changes nothing: a set-gid bit without group execution is for members',
+    (dir) => {
+      createFile(`${dir}/f`);
+      chown(`${dir}/f`, ALICE.uid, CAROL.gid);
+      chmod(`${dir}/f`, 0o2644);
+      as({ ...BOB, groups: [CAROL.gid] }, () => chown(`${dir}/f`, -1, -1));
+      as(BOB, () => fails('EPERM', () => chown(`${dir}/f`, -1, -1)));
+      assert.equal(modeOf(`${dir}/f`), 0o2644);
+    },
+  ),
+  root('chown that is refused changes no time and no bit', (dir) => {
+    createFile(`${dir}/f`);
+    chmod(`${dir}/f`, 0o6755);
+    const { ctime } = lstat(`${dir}/f`);
+    later();
+    as(BOB, () => fails('EPERM', () => chown(`${dir}/f`, BOB.uid, BOB.gid)));
+    assert.equal(lstat(`${dir}/f`).ctime, ctime);
+    assert.equal(modeOf(`${dir}/f`), 0o6755);
+  }),
   root('a set-group-id bit without group execution stays with root and with members', (dir) => {
     createFile(`${dir}/f`);
     chmod(`${dir}/f`, 0o2644);
