@@ -13,6 +13,7 @@ import type { Caller, Operations } from './operations.js';
 import { MAX_REQUEST_BYTES, Opcode } from './protocol.js';
 import { ReplyWriter, RequestView } from './wire.js';
 
+const EIO = 5;
 const ENOSYS = 38;
 /** Replies that come later are small, but for extended attributes. */
 const LATE_REPLY_BYTES = 128 * 1024;
@@ -77,8 +78,12 @@ export function createChannel(options: ChannelOptions): FuseSession {
   }
 
   function failed(known: OpcodeEntry, error: unknown): number {
-    if (!isSystemError(error)) log.error({ err: error, operation: known.name }, 'operation failed');
-    return -errnoOfError(error);
+    const errno = errnoOfError(error);
+    // A program is told no more than EIO: why is for the log.
+    if (errno === EIO || !isSystemError(error)) {
+      log.error({ err: error, operation: known.name }, 'operation failed');
+    }
+    return -errno;
   }
 
   function resume(): number {
@@ -87,7 +92,10 @@ export function createChannel(options: ChannelOptions): FuseSession {
     Promise.resolve()
       .then(() => operations.resume(ino))
       .then(() => session.retry(unique))
-      .catch((error: unknown) => session.respond(unique, errnoOfError(error)));
+      .catch((error: unknown) => {
+        log.error({ err: error, ino }, 'a read or write of a file that no one serves failed');
+        session.respond(unique, errnoOfError(error));
+      });
     return PENDING;
   }
 

@@ -32,6 +32,8 @@ async function makeTree(root: string): Promise<void> {
     chown -R 1234:2345 folder-5
     setfattr -n user.note -v 'a value' models/large.bin folder-1
     setfattr -n trusted.note -v 0x00ff00 models/empty
+    setfacl -m u:1234:rw,g:2345:- models/large.bin
+    setfacl -m d:u:1234:rwx,u:1234:rx folder-0
     touch -h -d '1965-03-04 05:06:07.000000008' folder-2/soft 'folder-6/deeper/file 6'
     touch -d '2106-02-07 06:28:17.5' models
   `;
@@ -78,7 +80,14 @@ scenario('cp -a and tar keep a tree what it is, plain and packed', {}, async (vo
   await sameForRsync(from, volume.at('copy'));
   await isSparse(volume.at('copy/models/sparse'));
   const archive = join(volume.root, 'in.tar');
-  const keep = ['--xattrs', '--xattrs-include=*', '--sparse', '--numeric-owner', '--format=posix'];
+  const keep = [
+    '--acls',
+    '--xattrs',
+    '--xattrs-include=*',
+    '--sparse',
+    '--numeric-owner',
+    '--format=posix',
+  ];
   await must('tar', [...keep, '-C', from, '-cf', archive, '.']);
   await mkdir(volume.at('untarred'));
   await must('tar', [...keep, '-C', volume.at('untarred'), '-xpf', archive]);

@@ -22,13 +22,13 @@ for (const media of ['directories', 'loop'] as const) {
     const world = new FileWorld(volume, startSyscalls(context), chance, ['a.bin', 'b.bin']);
     try {
       await world.create();
-      for (let n = operations(700); n > 0; n--) {
+      for (let n = operations(450); n > 0; n--) {
         await (chance.oneIn(EVENT_EVERY) ? fileEvent(world) : fileStep(world));
       }
       for (const subject of world.subjects) await world.closeAll(subject);
       await world.checkAll('at the end');
     } catch (error) {
-      throw world.journal.explain(error);
+      throw world.journal.explain(error, `${volume.path}/log/daemon.log`);
     }
     await volume.must('fsck', volume.mountpoint);
     await volume.unmount();

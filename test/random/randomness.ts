@@ -1,4 +1,5 @@
 /** What every random tester needs: a seed to replay, how long to go on, and weighted choices. */
+import { existsSync, readFileSync } from 'node:fs';
 import {
   randomBytes,
   randomChoices,
@@ -59,9 +60,11 @@ export class Journal {
     if (this.lines.length > 60) this.lines.shift();
   }
 
-  /** Adds the seed and the journal to whatever went wrong. */
-  explain(error: unknown): Error {
+  /** Adds the seed, the journal and the daemon's last words to whatever went wrong. */
+  explain(error: unknown, daemonLog: string): Error {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return new Error(`SEED=${String(seed)}\n${this.lines.join('\n')}\n${reason}`);
+    const log = existsSync(daemonLog) ? readFileSync(daemonLog, 'utf8') : '';
+    const said = log.split('\n').slice(-20).join('\n');
+    return new Error(`SEED=${String(seed)}\n${this.lines.join('\n')}\n${reason}\n${said}`);
   }
 }

@@ -26,7 +26,7 @@ scenario(
       }
       await world.check('at the end');
     } catch (error) {
-      throw world.journal.explain(error);
+      throw world.journal.explain(error, `${volume.path}/log/daemon.log`);
     }
     await volume.unmount();
     await volume.mount();
