@@ -5,7 +5,7 @@ import { eventually, fails, isThere, ME, ROOT_INO, world, type World } from './w
 
 const NOREPLACE = 1;
 const EXCHANGE = 2;
-const WHITEOUT = 4;
+const UNKNOWN = 8;
 
 function rename(w: World, from: string, to: string, flags = 0): Promise<void> {
   return Promise.resolve().then(() => w.operations.rename(ME, ROOT_INO, from, ROOT_INO, to, flags));
@@ -34,7 +34,7 @@ test('NOREPLACE never replaces', async (t) => {
   assert.deepEqual([await w.find('a'), await w.find('b')], [a, b]);
   await rename(w, 'a', 'c', NOREPLACE);
   assert.equal(await w.find('c'), a);
-  await fails('EINVAL', () => rename(w, 'b', 'd', WHITEOUT));
+  await fails('EINVAL', () => rename(w, 'b', 'd', UNKNOWN));
 });
 
 test('EXCHANGE swaps a file and a directory between directories, with the link counts', async (t) => {
