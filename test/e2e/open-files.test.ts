@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { open, unlink } from 'node:fs/promises';
+import { open, readFile, unlink, writeFile } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
-import { must, sleep } from '../../scripts/lib/process.js';
+import { map } from '../posix/system/memory.js';
+import { O, withOpen } from '../posix/system/files.js';
+import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
 const NAME = 'models/base/m.bin';
 
@@ -119,3 +121,23 @@ scenario('many readers of a packed file at once all get its bytes', {}, async (v
   const readers = Array.from({ length: 8 }, () => digestFile(volume.at(NAME)));
   for (const actual of await Promise.all(readers)) assert.equal(actual, sum);
 });
+
+scenario(
+  'what is written through a mapping after the close is not lost to a move',
+  {},
+  async (volume) => {
+    const path = volume.at('index');
+    await writeFile(path, 'A'.repeat(100_000));
+    const view = withOpen(path, O.RDWR, (fd) => map(fd, 100_000));
+    const moved = volume.demote('index');
+    await waitFor('the move waits', async () => {
+      const { migration } = await volume.status();
+      return migration.running.length > 0;
+    });
+    view.write(50_000, 'late');
+    view.unmap();
+    await moved;
+    assert.equal((await volume.where('index')).form, 'packed');
+    assert.equal((await readFile(path, 'latin1')).slice(49_999, 50_005), 'AlateA');
+  },
+);
