@@ -35,6 +35,7 @@ export interface Recipes {
   /** The inode's recipe becomes garbage. @returns its head, or undefined where there is none. */
   detach(ino: number): RecipeHead | undefined;
   garbage(): number[];
+  isGarbage(recipeId: number): boolean;
   /** Forgets a garbage recipe whose segments are gone. */
   settled(recipeId: number): void;
 }
@@ -85,6 +86,7 @@ export function createRecipes(store: Store): Recipes {
       return head;
     },
     garbage: () => [...garbageOf(store)],
+    isGarbage: (recipeId) => garbage.get(numberKey(recipeId)) !== undefined,
     settled: (recipeId) => garbage.remove(numberKey(recipeId)),
   };
   return recipes;

@@ -52,7 +52,8 @@ async function settleGarbage(
 ): Promise<void> {
   let budget = RECLAIM_SEGMENTS;
   for (const recipeId of parts.recipes.garbage()) {
-    if (parts.building.has(recipeId)) continue;
+    // One that was being built when the list was made may have been committed since.
+    if (parts.building.has(recipeId) || !parts.recipes.isGarbage(recipeId)) continue;
     let left = parts.recipes.firstSegment(recipeId);
     while (left && budget > 0 && !state.closing && mayRelease(parts, left.chunks)) {
       settleSegment(parts, recipeId, left.segment, left.chunks, report);

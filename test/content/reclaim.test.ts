@@ -57,6 +57,21 @@ test('chunks that another file has stay when one is deleted', async () => {
   await assertReads(bench, 11, Buffer.concat([bytes, randomBytes(3, MIB)]));
 });
 
+test('a recipe that is committed while garbage is settled keeps its chunks', async () => {
+  await packFile(bench, 10, randomBytes(4, 2 * MIB));
+  await packFile(bench, 11, randomBytes(5, 2 * MIB));
+  const bytes = randomBytes(6, 2 * MIB);
+  const { recipe } = await buildRecipe(bench, 12, bytes);
+  bench.content.releaseRecipe(10);
+  bench.content.releaseRecipe(11);
+  const reclaimed = bench.content.reclaim();
+  await new Promise((resolve) => setImmediate(resolve));
+  bench.content.commitRecipe(recipe);
+  await reclaimed;
+  await reclaimAll(bench);
+  await assertReads(bench, 12, bytes);
+});
+
 test('compaction keeps what is live and frees the rest', async () => {
   const keep = randomBytes(4, 4 * MIB);
   const also = randomBytes(5, 3 * MIB);
