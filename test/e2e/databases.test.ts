@@ -6,10 +6,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomChoices } from '../../scripts/fixtures/random-bytes.js';
+import { seed } from '../seed.js';
 import { checkout, scenario, type TestVolume } from './harness.js';
 import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const CHILD = fileURLToPath(new URL('database-child.js', import.meta.url));
 /** Installed by scripts/test. */
 const MODULES = join(checkout, '.cache/databases/node_modules');

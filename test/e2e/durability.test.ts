@@ -5,11 +5,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomChoices } from '../../scripts/fixtures/random-bytes.js';
+import { seed } from '../seed.js';
 import { exists, scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
 import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const WRITER = fileURLToPath(new URL('crash-writer.js', import.meta.url));
 
 scenario('after umount the next mount shows everything as it was', {}, async (volume) => {

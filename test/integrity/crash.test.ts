@@ -1,4 +1,4 @@
-/** Kills a packing process again and again. CORAL_REEF_SEED replays a run, CORAL_REEF_ROUNDS makes it long. */
+/** Kills a packing process again and again. SEED replays a run, ROUNDS makes it long. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -7,12 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ROOT_INO } from '../../src/namespace/types.js';
 import { assertReads, closeBench, createBench, openBench, reclaimAll } from '../content/fixture.js';
+import { seed } from '../seed.js';
 import { assertClean, openVolume } from './fixture.js';
 import { fileOf, pick } from './seeded.js';
 
 const CRASHER = fileURLToPath(new URL('./crasher.js', import.meta.url));
-const seed = Number(process.env['CORAL_REEF_SEED'] ?? Date.now() % 100_000);
-const rounds = Number(process.env['CORAL_REEF_ROUNDS'] ?? 4);
+const rounds = Number(process.env['ROUNDS'] ?? 4);
 
 /** @returns the lines that the process said before it was killed. */
 async function crash(directory: string, round: number): Promise<string[]> {

@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createRandom, seedOf } from './random.js';
+import { seed } from '../seed.js';
+import { createRandom } from './random.js';
 import { openWorld, randomBytesOf, temporaryRoot, type World } from './world.js';
 
 const CHILD = fileURLToPath(new URL('kill-child.js', import.meta.url));
-const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 8);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 8);
 
 interface Known {
   content: string;
@@ -66,7 +67,7 @@ async function check(w: World, known: Map<number, Known>): Promise<void> {
 }
 
 test('kill -9 at any moment of moves loses no byte and leaves no second copy', async (t) => {
-  const seed = seedOf('kill');
+  console.log(`SEED=${seed}`);
   const random = createRandom(seed);
   const root = await temporaryRoot(t);
   const known = new Map<number, Known>();

@@ -17,10 +17,3 @@ export function createRandom(seed: number): Random {
     },
   };
 }
-
-/** `TEST_SEED`, or a new one; printed, so that a failure can be replayed. */
-export function seedOf(what: string): number {
-  const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`${what}: TEST_SEED=${seed}`);
-  return seed;
-}

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { seed } from '../seed.js';
 import { native, type ChunkBatch, type PackedPlan, type PackWriter } from '../../src/native.js';
 
 export const VOLUME_ID = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
@@ -33,7 +34,6 @@ export function randomFrom(seed: number): Random {
 
 /** The seed of this run: `SEED=n` replays one. */
 export function testSeed(context: TestContext): number {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
   context.diagnostic(`SEED=${seed}`);
   return seed;
 }

@@ -76,6 +76,11 @@ const EVENTS: Weighted<Event> = [
   [2, crashed],
 ];
 
+/** Packs every file, so that no run goes without. */
+export async function packAll(world: FileWorld): Promise<void> {
+  for (const subject of world.subjects) await demoted(world, subject);
+}
+
 export async function fileEvent(world: FileWorld): Promise<void> {
   await pickWeighted(world.chance, EVENTS)(world, world.chance.pick(world.subjects));
 }

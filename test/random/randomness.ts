@@ -5,9 +5,7 @@ import {
   randomChoices,
   type RandomBytes,
 } from '../../scripts/fixtures/random-bytes.js';
-
-/** `SEED` replays a run; otherwise each run is another one. */
-export const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+import { seed } from '../seed.js';
 
 /** `OPERATIONS` makes a run as long as one likes. */
 export const operations = (short: number): number => Number(process.env['OPERATIONS'] ?? short);

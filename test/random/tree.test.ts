@@ -2,10 +2,11 @@
  * A tree used at random, while its files are packed and promoted, it is remounted, and the daemon is killed,
  * always compared with what it must be: after a crash with what it was at or after the last fsync.
  *
- * SEED=n replays a run, OPERATIONS=n makes it as long as one likes.
+ * SEED=n replays a run, SEED=random draws another one, OPERATIONS=n makes it as long as one likes.
  */
+import { seed } from '../seed.js';
 import { scenario } from '../e2e/harness.js';
-import { createChance, operations, seed, timeoutMs } from './randomness.js';
+import { createChance, operations, timeoutMs } from './randomness.js';
 import { startSyscalls } from './syscalls.js';
 import { treeEvent } from './tree-events.js';
 import { treeStep } from './tree-steps.js';

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { seed } from '../seed.js';
 
 /** An empty directory that is gone after the test. */
 export function scratchDirectory(t: TestContext): string {
@@ -11,10 +12,9 @@ export function scratchDirectory(t: TestContext): string {
   return directory;
 }
 
-/** The seed of a random test: from CORAL_REEF_SEED, or a new one; printed for replay. */
+/** The seed of this run, printed for replay. */
 export function testSeed(t: TestContext): number {
-  const seed = Number(process.env['CORAL_REEF_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-  t.diagnostic(`replay with CORAL_REEF_SEED=${seed}`);
+  t.diagnostic(`SEED=${seed}`);
   return seed;
 }
 
