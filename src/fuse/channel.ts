@@ -15,8 +15,6 @@ import { ReplyWriter, RequestView } from './wire.js';
 
 const EIO = 5;
 const ENOSYS = 38;
-/** Replies that come later are small, but for extended attributes. */
-const LATE_REPLY_BYTES = 128 * 1024;
 
 export interface ChannelOptions {
   /** An open FUSE descriptor, mounted. */
@@ -69,7 +67,8 @@ export function createChannel(options: ChannelOptions): FuseSession {
   function later(known: OpcodeEntry, unique: number, result: Promise<unknown>): number {
     result
       .then((value) => {
-        const out = new ReplyWriter(Buffer.alloc(LATE_REPLY_BYTES));
+        // Free: an answer given at once has been sent before a promise runs, and so has this one after `respond`.
+        const out = new ReplyWriter(session.reply);
         known.encode(out, value as never);
         session.respond(unique, 0, out.bytes.subarray(0, out.position));
       })
