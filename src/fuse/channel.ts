@@ -39,6 +39,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
     onDamage: options.onDamage,
   });
   const request = new RequestView(session.request);
+  const out = new ReplyWriter(session.reply);
   const { operations, log } = options;
 
   function dispatch(length: number): number {
@@ -56,7 +57,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
 
   function run(known: OpcodeEntry): number {
     const caller: Caller = { uid: request.uid, gid: request.gid, pid: request.pid };
-    const out = new ReplyWriter(session.reply);
+    out.position = 0;
     const result = known.run(operations, caller, request, out);
     if (known.silent === true) return NO_REPLY;
     if (result instanceof Promise) return later(known, request.unique, result);
@@ -68,7 +69,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
     result
       .then((value) => {
         // Free: an answer given at once has been sent before a promise runs, and so has this one after `respond`.
-        const out = new ReplyWriter(session.reply);
+        out.position = 0;
         known.encode(out, value as never);
         session.respond(unique, 0, out.bytes.subarray(0, out.position));
       })
@@ -112,7 +113,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
   }
 
   function initialize(): number {
-    const out = new ReplyWriter(session.reply);
+    out.position = 0;
     try {
       const negotiated = negotiate(request, out, options.wantPassthrough);
       setImmediate(() => options.onReady(negotiated));

@@ -3,15 +3,23 @@ import { IN_HEADER_SIZE } from './protocol.js';
 
 const TWO_32 = 2 ** 32;
 
+/** Faster than Buffer's own methods, which check more. */
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** A request in the session's buffer; valid until the handler returns or first awaits. */
 export class RequestView {
   /** Bytes of the request, header included. */
   length = 0;
+  private readonly view: DataView;
 
-  constructor(readonly bytes: Buffer) {}
+  constructor(readonly bytes: Buffer) {
+    this.view = viewOf(bytes);
+  }
 
   get opcode(): number {
-    return this.bytes.readUInt32LE(4);
+    return this.view.getUint32(4, true);
   }
   get unique(): number {
     return this.u64(8 - IN_HEADER_SIZE);
@@ -20,27 +28,27 @@ export class RequestView {
     return this.u64(16 - IN_HEADER_SIZE);
   }
   get uid(): number {
-    return this.bytes.readUInt32LE(24);
+    return this.view.getUint32(24, true);
   }
   get gid(): number {
-    return this.bytes.readUInt32LE(28);
+    return this.view.getUint32(28, true);
   }
   get pid(): number {
-    return this.bytes.readUInt32LE(32);
+    return this.view.getUint32(32, true);
   }
 
   /** Offsets count from the end of the header. */
   u32(offset: number): number {
-    return this.bytes.readUInt32LE(IN_HEADER_SIZE + offset);
+    return this.view.getUint32(IN_HEADER_SIZE + offset, true);
   }
   u64(offset: number): number {
     const at = IN_HEADER_SIZE + offset;
-    return this.bytes.readUInt32LE(at) + this.bytes.readUInt32LE(at + 4) * TWO_32;
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * TWO_32;
   }
   /** Seconds are signed: times before 1970 are valid. */
   i64(offset: number): number {
     const at = IN_HEADER_SIZE + offset;
-    return this.bytes.readUInt32LE(at) + this.bytes.readInt32LE(at + 4) * TWO_32;
+    return this.view.getUint32(at, true) + this.view.getInt32(at + 4, true) * TWO_32;
   }
   /** A name as latin1, one character per byte. */
   name(offset: number): string {
@@ -59,20 +67,26 @@ export class RequestView {
 /** Writes a reply's payload front to back. */
 export class ReplyWriter {
   position = 0;
+  private readonly view: DataView;
 
-  constructor(readonly bytes: Buffer) {}
+  constructor(readonly bytes: Buffer) {
+    this.view = viewOf(bytes);
+  }
 
   u16(value: number): void {
-    this.position = this.bytes.writeUInt16LE(value, this.position);
+    this.view.setUint16(this.position, value, true);
+    this.position += 2;
   }
   u32(value: number): void {
-    this.position = this.bytes.writeUInt32LE(value >>> 0, this.position);
+    this.view.setUint32(this.position, value, true);
+    this.position += 4;
   }
   /** Also negative values, as two's complement. */
   u64(value: number): void {
     const high = Math.floor(value / TWO_32);
-    this.bytes.writeUInt32LE(value - high * TWO_32, this.position);
-    this.position = this.bytes.writeInt32LE(high | 0, this.position + 4);
+    this.view.setUint32(this.position, value - high * TWO_32, true);
+    this.view.setInt32(this.position + 4, high, true);
+    this.position += 8;
   }
   zeros(count: number): void {
     this.bytes.fill(0, this.position, this.position + count);

@@ -39,7 +39,7 @@ export function createEntries(table: Table, hash: NameHash): Entries {
       const cookie = hash(name);
       const bucket = table.get(numberAndBytes(dir, cookie));
       const member = bucket && decodeBucket(bucket).find((other) => other.name === name);
-      return member && { ...member, cookie };
+      return member && entryOf(member, cookie);
     },
 
     insert(dir, name, ino, type) {
@@ -67,11 +67,19 @@ export function createEntries(table: Table, hash: NameHash): Entries {
     *list(dir, cookie) {
       for (const { key, value } of table.range(keyAfter(dir, cookie), numberKey(dir + 1))) {
         const offset = key.subarray(NUMBER_BYTES);
-        for (const member of decodeBucket(value)) yield { ...member, cookie: offset };
+        for (const member of decodeBucket(value)) yield entryOf(member, offset);
       }
     },
   };
 }
+
+/** Field by field: V8 makes a new shape for each object that is spread into and then added to. */
+const entryOf = ({ name, ino, type }: Member, cookie: Buffer): Entry => ({
+  name,
+  ino,
+  type,
+  cookie,
+});
 
 /** The first key that an entry after `cookie` can have. */
 function keyAfter(dir: number, cookie: Buffer | undefined): Buffer {
