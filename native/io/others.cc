@@ -7,11 +7,13 @@ namespace coral::io {
 
 namespace {
 
-// Whoever opens the file in the moment of the question has the kernel signal us: with one that is
-// ignored, instead of SIGIO, which would end the process.
+// Whoever opens the file in the moment of the question has the kernel send us SIGIO, which would
+// end the process.
+void IgnoreSignal() { [[maybe_unused]] static const auto before = signal(SIGIO, SIG_IGN); }
+
 Status IsRefused(int fd, int lease, bool* refused) {
   *refused = false;
-  if (fcntl(fd, F_SETSIG, SIGURG) != 0) return Status::FromErrno("fcntl(F_SETSIG)");
+  IgnoreSignal();
   if (fcntl(fd, F_SETLEASE, lease) == 0) {
     fcntl(fd, F_SETLEASE, F_UNLCK);
     return Status::Ok();

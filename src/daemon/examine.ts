@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
+import { descriptorLimit } from '../config/descriptor-limit.js';
 import { bytesOf, isCoralReef, mountAt, mountOf, readMounts, shown } from '../config/mountinfo.js';
 import { reasonOf } from '../config/errors.js';
 import { readVolume } from '../tiers/volume.js';
@@ -105,9 +106,8 @@ function passthrough(user: string | undefined): Finding {
 }
 
 function openFiles(): Finding {
-  const limits = readText('/proc/self/limits') ?? '';
-  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1] ?? 'unknown';
-  const count = hard === 'unlimited' ? Infinity : Number(hard);
+  const count = descriptorLimit();
+  const hard = count === Infinity ? 'unlimited' : String(count);
   if (count >= ENOUGH_FILES) return finding('open files', 'ok', `limit ${hard}`);
   const raise = hasCapability(CAP_SYS_RESOURCE) ? '' : ' This process may not raise it itself.';
   const means = `Below ${ENOUGH_FILES}: fewer files can be open at once. Raise LimitNOFILE or ulimit -n.${raise}`;

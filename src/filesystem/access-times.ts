@@ -38,6 +38,15 @@ export function openedForReading(ctx: Context, file: OpenFile, inode: Inode, fla
   ctx.server.expireAttributes(inode.ino);
 }
 
+/** Under relatime: the kernel sets the access time of a backing file when it is read next. */
+export function nextReadingCounts(stat: Float64Array): boolean {
+  const [sec, nsec] = [stat[Stat.atimeSec], stat[Stat.atimeNsec]];
+  const isNewest =
+    isAfter(sec, nsec, stat[Stat.mtimeSec], stat[Stat.mtimeNsec]) &&
+    isAfter(sec, nsec, stat[Stat.ctimeSec], stat[Stat.ctimeNsec]);
+  return !isNewest;
+}
+
 /**
  * A change that the backing file does not know of, such as of the mode, makes the next reading count. Setting
  * its times moves its own time of change, which makes it count there.

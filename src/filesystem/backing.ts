@@ -6,6 +6,7 @@ import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/protocol.js';
 import type { Opened } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
+import { nextReadingCounts } from './access-times.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
 import { mayWrite, O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
@@ -61,6 +62,7 @@ export function adoptNewBacking(
   file.fd = fd;
   file.tier = tier.id;
   file.fresh = true;
+  file.expectsReading = true;
   inode.plainTier = tier.id;
   inode.plainBlocks = 0;
   inode.unsettled = true;
@@ -125,6 +127,7 @@ function adopt(ctx: Context, file: OpenFile, inode: Inode, fd: number): void {
   file.tier = inode.plainTier;
   file.fresh = false;
   native.statFd(fd, stat);
+  file.expectsReading = nextReadingCounts(stat);
   if (stat[Stat.size] !== inode.size && recordBacking(ctx, inode, stat)) {
     inode.unsettled = true;
     ctx.namespace.update(inode);

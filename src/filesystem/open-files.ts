@@ -18,6 +18,7 @@
  * a later daemon could not rebuild.
  */
 import { LRUCache } from 'lru-cache';
+import { descriptorLimit } from '../config/descriptor-limit.js';
 import type { DataServer } from '../fuse/data-server.js';
 import { native, type PlanHandle } from '../native.js';
 import { mayRead, mayWrite, O_ACCMODE } from './modes.js';
@@ -53,8 +54,10 @@ export interface OpenFile {
   whenIdle: (() => void)[];
 }
 
-/** Each idle entry holds one descriptor; a process may have no more than 20,000 in all. */
-const IDLE_LIMIT = 2048;
+/** Each idle entry holds one descriptor, and about 2 KiB of the kernel's memory. */
+const IDLE_LIMIT = 16_384;
+/** Share of the descriptors that the process may have. */
+const IDLE_SHARE = 0.5;
 /** How often files that were pushed out while mapped are looked at, at most. */
 const MAPPED_AGAIN_MS = 1000;
 /** Change counts remembered before all are forgotten at once. */
@@ -75,7 +78,7 @@ export class OpenFiles {
   /** `lastUse` hears of a file that no one reads or writes any more, while its descriptor is still open. */
   constructor(private readonly lastUse: (file: OpenFile) => void) {
     this.idle = new LRUCache<number, OpenFile>({
-      max: IDLE_LIMIT,
+      max: Math.min(IDLE_LIMIT, Math.floor(descriptorLimit() * IDLE_SHARE)),
       dispose: (file, _ino, reason) => {
         if (reason !== 'delete') this.pushOut(file);
       },
