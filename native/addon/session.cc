@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +23,9 @@ constexpr int64_t kNoReply = -100'001;
 // Requests per turn of the event loop, so that timers and other descriptors get theirs.
 constexpr int kTurn = 64;
 constexpr int kSleepMs = 1;
+// Every program at the mount waits for this thread: of many, the one it just answered would go
+// first. Only root may; without it nothing is lost but speed.
+constexpr int kNice = -10;
 // The kernel's largest control request is a BATCH_FORGET that fills the buffer it is read into.
 constexpr size_t kRequestLength = fuse::kRequestCapacity;
 constexpr size_t kReplyLength = fuse::kMaxTransfer + fuse::kPage;
@@ -117,6 +122,7 @@ void SessionWrap::Start(const Napi::CallbackInfo& info) {
   started_ = true;
   poll_->data = this;
   session_->Start();
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
     static_cast<SessionWrap*>(poll->data)->OnReadable();
   });
