@@ -306,12 +306,14 @@ export interface NativeAddon {
   openLibfuse2(library: string, onEnd: () => void): void;
 
   // content
+  /** `cuts`: offsets, ascending, at which a chunk ends whatever its content. */
   createChunkReader(
     fd: number,
     min: number,
     average: number,
     max: number,
     batchBytes: number,
+    cuts?: Float64Array,
   ): ChunkReader;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;

@@ -121,9 +121,12 @@ Napi::Value CreateChunkReader(const Napi::CallbackInfo& info) {
                            static_cast<uint32_t>(std::min<uint64_t>(average, UINT32_MAX)),
                            static_cast<uint32_t>(std::min<uint64_t>(max, UINT32_MAX))};
   if (!AreValid(limits)) return ThrowInvalid(info.Env(), "chunk reader");
+  std::vector<uint64_t> cuts;
+  if (!info[5].IsUndefined() && !ReadOffsets(info[5], &cuts))
+    return ThrowInvalid(info.Env(), "chunk reader");
   UniqueFd fd;
   if (ThrowIfError(info.Env(), DuplicateFd(info[0], &fd))) return info.Env().Undefined();
-  auto reader = std::make_shared<ChunkReader>(std::move(fd), limits, batch_bytes);
+  auto reader = std::make_shared<ChunkReader>(std::move(fd), limits, batch_bytes, std::move(cuts));
   auto ahead = std::make_shared<ReadAhead>(info.Env(), reader);
   auto object = Napi::Object::New(info.Env());
   AddMethod(object, "next",

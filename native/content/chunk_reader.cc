@@ -28,10 +28,12 @@ void HashChunks(ChunkBatch& batch) {
 
 }  // namespace
 
-ChunkReader::ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes)
+ChunkReader::ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes,
+                         std::vector<uint64_t> cuts)
     : fd_(std::move(fd)),
       limits_(limits),
-      batch_bytes_(std::clamp<uint64_t>(batch_bytes, limits.max, kMaxBatch)) {}
+      batch_bytes_(std::clamp<uint64_t>(batch_bytes, limits.max, kMaxBatch)),
+      cuts_(std::move(cuts)) {}
 
 bool ChunkReader::Digest(FileDigest::Value* value) const {
   std::lock_guard lock(mutex_);
@@ -104,11 +106,21 @@ Status ChunkReader::FillStep(uint8_t* data, size_t capacity, size_t* got) {
   return ReadAt(fd_.get(), data, want, position_, got);
 }
 
+uint64_t ChunkReader::NextCutAfter(uint64_t offset) {
+  while (next_cut_ < cuts_.size() && cuts_[next_cut_] <= offset) next_cut_++;
+  return next_cut_ < cuts_.size() ? cuts_[next_cut_] : UINT64_MAX;
+}
+
 std::shared_ptr<ChunkBatch> ChunkReader::CutBatch(std::shared_ptr<uint8_t> bytes, size_t filled) {
   auto batch = std::make_shared<ChunkBatch>();
   size_t start = 0;
-  while (start < filled && (at_end_ || filled - start >= limits_.max)) {
-    const auto cut = FirstCut(bytes.get() + start, filled - start, limits_);
+  while (start < filled) {
+    const uint64_t offset = position_ - filled + start;
+    const uint64_t until_cut = NextCutAfter(offset) - offset;
+    const size_t size = std::min<uint64_t>(filled - start, until_cut);
+    const bool whole = at_end_ || size == until_cut || size >= limits_.max;
+    if (!whole) break;
+    const auto cut = FirstCut(bytes.get() + start, size, limits_);
     batch->starts.push_back(static_cast<uint32_t>(start));
     batch->lengths.push_back(cut.length);
     batch->zero.push_back(cut.zero ? 1 : 0);

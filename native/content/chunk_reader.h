@@ -31,8 +31,9 @@ struct ChunkBatch {
 class ChunkReader {
  public:
   // `fd` is a duplicate of its own. A batch has about `batch_bytes`, at least one chunk of maximal
-  // length.
-  ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes);
+  // length. `cuts` are offsets, ascending, at which a chunk ends whatever its content.
+  ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes,
+              std::vector<uint64_t> cuts);
 
   // The next batch, null at the end. One call at a time, on a thread that may wait for the
   // background rate. ECANCELED after Cancel.
@@ -50,16 +51,19 @@ class ChunkReader {
  private:
   Status Fill(uint8_t* data, size_t capacity, size_t* filled);
   Status FillStep(uint8_t* data, size_t capacity, size_t* got);
+  uint64_t NextCutAfter(uint64_t offset);
   std::shared_ptr<ChunkBatch> CutBatch(std::shared_ptr<uint8_t> bytes, size_t filled);
 
   UniqueFd fd_;
   const ChunkLimits limits_;
   const size_t batch_bytes_;
+  const std::vector<uint64_t> cuts_;
   CopyControl control_;
 
   // Used by one Next at a time.
   Status failed_;  // For good: what a failed Fill had read is lost.
   uint64_t position_ = 0;
+  size_t next_cut_ = 0;
   bool at_end_ = false;
   FileDigest digest_;
   std::shared_ptr<uint8_t> rest_bytes_;  // Holds the bytes after the last cut of the batch before.

@@ -1,4 +1,5 @@
 /** Moves whose result is a packed file without a plain copy. */
+import { tensorCuts, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import type { Inode } from '../namespace/types.js';
 import type { ChunkBatch, PackedPlan, PlanCheck } from '../native.js';
@@ -237,7 +238,8 @@ async function feed(
   target: Tier,
 ): Promise<Buffer> {
   const { min, average, max } = ctx.deps.chunking;
-  const reader = native.createChunkReader(fd, min, average, max, BATCH_BYTES);
+  const cuts = Float64Array.from(await tensorCuts(readerOf(fd), liveInode(ctx, move).size, min));
+  const reader = native.createChunkReader(fd, min, average, max, BATCH_BYTES, cuts);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       await addBatch(job, batch);
@@ -249,6 +251,10 @@ async function feed(
   } finally {
     reader.close();
   }
+}
+
+function readerOf(fd: number): ReadBytes {
+  return (offset, length) => native.read(fd, offset, length);
 }
 
 async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {

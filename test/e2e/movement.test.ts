@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { open, stat, writeFile } from 'node:fs/promises';
 import { scenario } from './harness.js';
+import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
+import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
 import { must } from '../../scripts/lib/process.js';
 
@@ -69,6 +71,32 @@ scenario('a slightly different copy costs only its difference', {}, async (volum
   assert.ok((await volume.where('models/base/two.bin')).sharedBytes > 14 * MiB);
   assert.equal(await digestFile(volume.at('models/base/two.bin')), sum);
 });
+
+scenario(
+  'a tensor is stored once, whatever file, order and format it comes in',
+  {},
+  async (volume) => {
+    // Of lengths that no chunk has, as tensors are; each too short for cuts to find their way back.
+    const lengths = Array.from({ length: 24 }, (_, i) => 200_002 + 2 * ((i * 7919) % 100_000));
+    const tensors = lengths.map((length, i) => [`blk.${String(i)}`, noise(length, i)] as const);
+    const size = lengths.reduce((sum, length) => sum + length, 0);
+    await put(volume.at('models/base/one.safetensors'), safetensorsFile(new Map(tensors)));
+    await volume.demote('models/base/one.safetensors');
+    const before = await volume.tierBytes('hdd');
+    const shuffled = new Map([...tensors.slice(9), ...tensors.slice(0, 9)].reverse());
+    const sums = new Map<string, string>();
+    for (const [name, data] of [
+      ['models/base/two.safetensors', safetensorsFile(shuffled)],
+      ['models/base/three.gguf', ggufFile(new Map(), shuffled)],
+    ] as const) {
+      sums.set(name, await put(volume.at(name), data));
+      await volume.demote(name);
+    }
+    const added = (await volume.tierBytes('hdd')) - before;
+    assert.ok(added < size * 0.02, `the copies took ${String(added)} of ${String(2 * size)} bytes`);
+    for (const [name, sum] of sums) assert.equal(await digestFile(volume.at(name)), sum);
+  },
+);
 
 scenario('removing one of two copies keeps the other; gc gives space back', {}, async (volume) => {
   const sum = await put(volume.at('one'), noise(8 * MiB));

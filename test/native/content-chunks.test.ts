@@ -60,6 +60,30 @@ test('cuts do not depend on how the file is read: batch sizes give the same chun
   assert.equal(many.digest, one.digest);
 });
 
+test('the parts between given cuts are cut as files of their own', async (t) => {
+  const directory = temporaryDirectory(t);
+  const random = randomFrom(testSeed(t));
+  const parts = [1, 300, 70_000, 4096, 120_000, 2].map((length) => noise(length, random));
+  const cuts: number[] = [];
+  let end = 0;
+  for (const { length } of parts) cuts.push((end += length));
+  const path = storeFile(directory, 'whole', Buffer.concat(parts));
+  const expected: string[] = [];
+  for (const part of parts) {
+    expected.push(...(await cutFile(storeFile(directory, 'part', part), SMALL)).hashes);
+  }
+  for (const batchBytes of [1, 10_000, 1 << 20]) {
+    const whole = await cutFile(path, SMALL, batchBytes, Float64Array.from(cuts));
+    assert.deepEqual(whole.hashes, expected);
+  }
+  // The end of the file, and what lies behind it, are no cuts.
+  const beyond = Float64Array.from([end, end + 1, 2 ** 52]);
+  assert.deepEqual(
+    (await cutFile(path, SMALL, 1 << 20, beyond)).hashes,
+    (await cutFile(path, SMALL)).hashes,
+  );
+});
+
 test('a byte put in front of a file costs one chunk, not a second copy of the file', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(4 << 20, randomFrom(testSeed(t)));

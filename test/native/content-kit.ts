@@ -92,10 +92,16 @@ export interface Cutting {
 }
 
 /** Cuts and hashes a file; the batches are kept. */
-export async function cutFile(path: string, limits: Limits, batchBytes = 1 << 20) {
+export async function cutFile(
+  path: string,
+  limits: Limits,
+  batchBytes = 1 << 20,
+  cuts?: Float64Array,
+) {
   const cutting: Cutting = { batches: [], hashes: [], lengths: [], zero: [], digest: '' };
   await withFile(path, 'r', async (fd) => {
-    const reader = native.createChunkReader(fd, limits.min, limits.average, limits.max, batchBytes);
+    const { min, average, max } = limits;
+    const reader = native.createChunkReader(fd, min, average, max, batchBytes, cuts);
     for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
       cutting.batches.push(batch);
       for (let i = 0; i < batch.count; i++) {
