@@ -22,21 +22,27 @@ export async function recover(ctx: Context, clean: boolean): Promise<void> {
   await ctx.namespace.commit();
 }
 
-/** Numbers are given out in order, so a long gap is the end; directories and symlinks leave gaps. */
+/** Each opening gives numbers out in order, so a long gap is its end; directories and symlinks leave gaps. */
 const LONGEST_GAP = 8192;
 const SLICE = 256;
 
 /** Backing files of inodes that no durable record knows: their creation was never fsynced. */
 async function removeUncommitted(ctx: Context): Promise<void> {
-  const { from, to } = ctx.namespace.unrecorded;
   let removed = 0;
-  for (let ino = from, gap = 0; ino < to && gap < LONGEST_GAP; ino++, gap++) {
+  for (const first of ctx.namespace.unrecorded) removed += await removeUncommittedFrom(ctx, first);
+  if (removed > 0) ctx.log.info({ removed }, 'removed files whose creation was never committed');
+}
+
+/** @returns how many files were removed */
+async function removeUncommittedFrom(ctx: Context, first: number): Promise<number> {
+  let removed = 0;
+  for (let ino = first, gap = 0; gap < LONGEST_GAP; ino++, gap++) {
     if (ino % SLICE === 0) await new Promise(setImmediate);
     if (ctx.namespace.get(ino) !== undefined || !(await removeBackingOf(ctx, ino))) continue;
     removed++;
     gap = 0;
   }
-  if (removed > 0) ctx.log.info({ removed }, 'removed files whose creation was never committed');
+  return removed;
 }
 
 async function removeBackingOf(ctx: Context, ino: number): Promise<boolean> {

@@ -25,14 +25,13 @@ export interface Spare {
 
 interface Shelf {
   ready: Spare[];
-  refilling: boolean;
+  refilling: Promise<void> | null;
   notBefore: number;
 }
 
 export class Spares {
   private readonly shelves = new Map<number, Shelf>();
   private closed = false;
-  private running: Promise<void> = Promise.resolve();
 
   constructor(private readonly ctx: Context) {}
 
@@ -48,21 +47,20 @@ export class Spares {
   private shelfOf(tier: Tier): Shelf {
     let shelf = this.shelves.get(tier.id);
     if (shelf === undefined) {
-      shelf = { ready: [], refilling: false, notBefore: 0 };
+      shelf = { ready: [], refilling: null, notBefore: 0 };
       this.shelves.set(tier.id, shelf);
     }
     return shelf;
   }
 
   private refill(tier: Tier, shelf: Shelf): void {
-    if (shelf.refilling || this.closed || Date.now() < shelf.notBefore) return;
-    shelf.refilling = true;
-    this.running = this.make(tier, shelf)
+    if (shelf.refilling !== null || this.closed || Date.now() < shelf.notBefore) return;
+    shelf.refilling = this.make(tier, shelf)
       .catch((error: unknown) => {
         shelf.notBefore = Date.now() + RETRY_MS;
         this.ctx.log.debug({ err: error, tier: tier.name }, 'no spare files were made');
       })
-      .finally(() => (shelf.refilling = false));
+      .finally(() => (shelf.refilling = null));
   }
 
   private async make(tier: Tier, shelf: Shelf): Promise<void> {
@@ -98,8 +96,8 @@ export class Spares {
   /** Removes all spares. Nothing is created any more. */
   async close(): Promise<void> {
     this.closed = true;
-    await this.running;
-    for (const { ready } of this.shelves.values()) {
+    for (const { ready, refilling } of this.shelves.values()) {
+      await refilling;
       for (const { fd } of ready) native.close(fd);
     }
     await this.recover();

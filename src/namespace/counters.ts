@@ -14,8 +14,8 @@ import { NUMBER_BYTES, readNumber, writeNumber } from './keys.js';
 
 export interface Counters {
   inodes: number;
-  /** Numbers below the first of this opening that have no durable record, perhaps. */
-  readonly unrecorded: { from: number; to: number };
+  /** Where the numbers of each opening begin that may have ended without a durable record of them. */
+  readonly unrecorded: readonly number[];
   /** @throws the store's error, or EIO, while the disk does not take the counter */
   nextIno(): number;
   /** Adds changed counters to the group that is about to be written. */
@@ -43,7 +43,10 @@ export function createCounters(store: Store, firstIno: number): Counters {
   let durableNext = next;
   const counters: Counters = {
     inodes: last.inodes,
-    unrecorded: { from: last.next, to: next },
+    unrecorded: Array.from(
+      { length: opening - last.opening },
+      (_, count) => last.next + RESERVE * count,
+    ),
 
     nextIno() {
       if (store.failed !== null) throw store.failed;

@@ -126,11 +126,8 @@ export interface Namespace {
   readonly counts: { inodes: number };
   /** Why nothing becomes durable at the moment, or null. */
   readonly failed: Error | null;
-  /**
-   * Inode numbers from `from` up to but not including `to` that an earlier opening may have given out
-   * without making a record durable.
-   */
-  readonly unrecorded: { from: number; to: number };
+  /** The first inode number of each earlier opening that may have given some out without a durable record. */
+  readonly unrecorded: readonly number[];
   /** Resolves when every change so far is durable. */
   commit(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { waitFor } from '../../scripts/lib/process.js';
+import { RESERVE } from '../../src/namespace/counters.js';
 import {
   afterCrash,
   isThere,
@@ -94,6 +95,20 @@ test('backing files of creations that were never committed do not take space for
   assert.equal(await isThere(stray), false);
   assert.equal((await after.read(kept)).toString(), 'data');
   assert.notEqual(await after.add('new', 'x'), kept + 1);
+});
+
+test('two crashes in a row before anything was committed leave no backing files', async (t) => {
+  const w = await world(t);
+  const kept = await w.add('kept', 'data');
+  await w.store.commit();
+  const [first, second] = [kept + 1, kept + 1 + RESERVE];
+  const between = await afterCrash(t, w);
+  assert.equal(between.namespace.reserveSpare(), second);
+  const after = await afterCrash(t, between);
+  const paths = [first, second].map((ino) => after.tiers.backingPath(after.tiers.tiers[0], ino));
+  for (const path of paths) writeFileSync(path, '');
+  await after.filesystem.recover(false);
+  assert.deepEqual(await Promise.all(paths.map(isThere)), [false, false]);
 });
 
 test('files that were made ahead take no space after a crash; one that was given a name stays', async (t) => {
