@@ -114,6 +114,9 @@ const GGUF_SIZES = new Map([
 ]);
 const GGUF_U32 = 4;
 const GGUF_ALIGNMENT = 32;
+/** Far more than any model has: a header that claims more would keep everything else waiting. */
+const MAX_TENSORS = 65_536;
+const MAX_DIMENSIONS = 8;
 /**
  * Bytes per element of the tensor types without blocks (ggml.h): F32, F16, I8, I16, I32, I64, F64, BF16. A
  * tensor of another type ends where the next one begins.
@@ -173,6 +176,7 @@ function readGguf(from: Cursor, size: number): Span[] {
   if (version !== 2 && version !== 3) throw new UnknownHeader();
   const tensorCount = from.u64();
   const valueCount = from.u64();
+  if (tensorCount > MAX_TENSORS) throw new UnknownHeader();
   let alignment = GGUF_ALIGNMENT;
   for (let i = 0; i < valueCount; i++) {
     const key = from.text();
@@ -213,6 +217,7 @@ function skipArray(from: Cursor): void {
 function readTensor(from: Cursor): { offset: number; bytes: number | undefined } {
   from.skip(from.u64());
   const dimensions = from.u32();
+  if (dimensions > MAX_DIMENSIONS) throw new UnknownHeader();
   let elements = 1;
   for (let i = 0; i < dimensions; i++) elements *= from.u64();
   const element = ELEMENT_BYTES.get(from.u32());

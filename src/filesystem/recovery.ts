@@ -29,14 +29,17 @@ const SLICE = 256;
 /** Backing files of inodes that no durable record knows: their creation was never fsynced. */
 async function removeUncommitted(ctx: Context): Promise<void> {
   let removed = 0;
-  for (const first of ctx.namespace.unrecorded) removed += await removeUncommittedFrom(ctx, first);
+  for (const range of ctx.namespace.unrecorded) removed += await removeUncommittedOf(ctx, range);
   if (removed > 0) ctx.log.info({ removed }, 'removed files whose creation was never committed');
 }
 
 /** @returns how many files were removed */
-async function removeUncommittedFrom(ctx: Context, first: number): Promise<number> {
+async function removeUncommittedOf(
+  ctx: Context,
+  { from, to }: { from: number; to: number },
+): Promise<number> {
   let removed = 0;
-  for (let ino = first, gap = 0; gap < LONGEST_GAP; ino++, gap++) {
+  for (let ino = from, gap = 0; ino < to && gap < LONGEST_GAP; ino++, gap++) {
     if (ino % SLICE === 0) await new Promise(setImmediate);
     if (ctx.namespace.get(ino) !== undefined || !(await removeBackingOf(ctx, ino))) continue;
     removed++;

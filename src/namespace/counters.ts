@@ -14,8 +14,8 @@ import { NUMBER_BYTES, readNumber, writeNumber } from './keys.js';
 
 export interface Counters {
   inodes: number;
-  /** Where the numbers of each opening begin that may have ended without a durable record of them. */
-  readonly unrecorded: readonly number[];
+  /** The numbers, below `to`, of each opening that may have ended without a durable record of them. */
+  readonly unrecorded: readonly { from: number; to: number }[];
   /** @throws the store's error, or EIO, while the disk does not take the counter */
   nextIno(): number;
   /** Adds changed counters to the group that is about to be written. */
@@ -43,10 +43,10 @@ export function createCounters(store: Store, firstIno: number): Counters {
   let durableNext = next;
   const counters: Counters = {
     inodes: last.inodes,
-    unrecorded: Array.from(
-      { length: opening - last.opening },
-      (_, count) => last.next + RESERVE * count,
-    ),
+    unrecorded: Array.from({ length: opening - last.opening }, (_, count) => ({
+      from: last.next + RESERVE * count,
+      to: last.next + RESERVE * (count + 1),
+    })),
 
     nextIno() {
       if (store.failed !== null) throw store.failed;

@@ -126,8 +126,8 @@ export interface Namespace {
   readonly counts: { inodes: number };
   /** Why nothing becomes durable at the moment, or null. */
   readonly failed: Error | null;
-  /** The first inode number of each earlier opening that may have given some out without a durable record. */
-  readonly unrecorded: readonly number[];
+  /** The inode numbers, below `to`, of each earlier opening that may have left no durable record of them. */
+  readonly unrecorded: readonly { from: number; to: number }[];
   /** Resolves when every change so far is durable. */
   commit(): Promise<void>;
 }
