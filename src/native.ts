@@ -89,7 +89,7 @@ export interface PackWriter {
   readonly size: number;
   /**
    * Compresses and appends the chunks of `batch` named by `indexes` (ascending), in that order.
-   * `level` 0 stores as is, 1..19 is zstd; a chunk that does not shrink by 1/16 is stored as is.
+   * `level` 0 stores as is, 1..19 is zstd's for what repeats itself; what does not shrink by 1/16 is stored as is.
    * One call at a time.
    */
   append(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<AppendResult>;

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <map>
 
+#include "content/byte_planes.h"
+#include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
 
 namespace coral {
@@ -57,6 +59,16 @@ HeaderState ReadFooterIdentity(int fd, uint64_t file_length, PackIdentity* ident
   return state;
 }
 
+// False where it is not one frame of just that length.
+bool Decompress(const RecordHeader& header, const uint8_t* payload, uint8_t* data) {
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                                  &ZSTD_freeDCtx);
+  // zstd bounds itself by the capacity, whatever the frame says of its size.
+  const size_t got =
+      ZSTD_decompressDCtx(context.get(), data, header.length, payload, header.payload);
+  return ZSTD_isError(got) == 0 && got == header.length;
+}
+
 }  // namespace
 
 Status ReadIdentity(int fd, uint64_t file_length, const std::string& path, PackIdentity* identity) {
@@ -83,12 +95,11 @@ bool DecodePayload(const RecordHeader& header, const uint8_t* payload, uint8_t* 
     memcpy(data, payload, header.length);
     return true;
   }
-  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                                  &ZSTD_freeDCtx);
-  // zstd bounds itself by the capacity, whatever the frame says of its size.
-  const size_t got =
-      ZSTD_decompressDCtx(context.get(), data, header.length, payload, header.payload);
-  return ZSTD_isError(got) == 0 && got == header.length;
+  if (header.planes == 0) return Decompress(header, payload, data);
+  const auto split = TakeBuffer(header.length);
+  if (!Decompress(header, payload, split.get())) return false;
+  JoinPlanes(split.get(), header.length, header.planes, data);
+  return true;
 }
 
 Status PackFile::Open(const std::string& path, std::shared_ptr<PackFile>* pack) {

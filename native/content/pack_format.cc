@@ -34,6 +34,8 @@ bool IsZero(const uint8_t* bytes, size_t length) {
   return true;
 }
 
+bool IsKnown(uint32_t version) { return version >= kOldestPackVersion && version <= kPackVersion; }
+
 uint64_t RecordChecksum(const uint8_t* bytes, uint64_t seed, uint64_t offset) {
   return XXH3_64bits_withSeed(bytes, 56, seed + offset);
 }
@@ -42,9 +44,10 @@ bool IsPlausible(const RecordHeader& header) {
   if (header.length == 0 || header.length > kMaxChunk || header.payload == 0) return false;
   switch (header.codec) {
     case Codec::kAsIs:
-      return header.payload == header.length;
+      return header.payload == header.length && header.planes == 0;
     case Codec::kZstd:
-      return header.payload < header.length;
+      return header.payload < header.length &&
+             (header.planes == 0 || header.planes == 2 || header.planes == 4);
   }
   return false;
 }
@@ -73,7 +76,7 @@ void EncodePackHeader(const PackIdentity& identity, uint8_t* bytes) {
 HeaderState DecodePackHeader(const uint8_t* bytes, PackIdentity* identity) {
   if (memcmp(bytes, kPackMagic, sizeof kPackMagic) != 0) return HeaderState::kInvalid;
   if (Get<uint64_t>(bytes, 56) != Checksum(bytes, 56)) return HeaderState::kInvalid;
-  if (Get<uint32_t>(bytes, 8) != kPackVersion) return HeaderState::kOtherVersion;
+  if (!IsKnown(Get<uint32_t>(bytes, 8))) return HeaderState::kOtherVersion;
   if (Get<uint32_t>(bytes, 12) != kFirstRecord) return HeaderState::kInvalid;
   if (!IsZero(bytes + 40, 16)) return HeaderState::kInvalid;
   identity->pack_id = Get<uint64_t>(bytes, 16);
@@ -86,6 +89,7 @@ void EncodeRecordHeader(const RecordHeader& header, uint64_t seed, uint64_t offs
   memset(bytes, 0, kRecordHeaderSize);
   memcpy(bytes, kRecordMagic, sizeof kRecordMagic);
   Put(bytes, 4, header.codec);
+  Put(bytes, 5, header.planes);
   Put(bytes, 8, header.length);
   Put(bytes, 12, header.payload);
   Put(bytes, 16, header.hash);
@@ -97,8 +101,9 @@ bool DecodeRecordHeader(const uint8_t* bytes, uint64_t seed, uint64_t offset,
                         RecordHeader* header) {
   if (memcmp(bytes, kRecordMagic, sizeof kRecordMagic) != 0) return false;
   if (Get<uint64_t>(bytes, 56) != RecordChecksum(bytes, seed, offset)) return false;
-  if (!IsZero(bytes + 5, 3)) return false;
+  if (!IsZero(bytes + 6, 2)) return false;
   header->codec = static_cast<Codec>(bytes[4]);
+  header->planes = bytes[5];
   header->length = Get<uint32_t>(bytes, 8);
   header->payload = Get<uint32_t>(bytes, 12);
   header->hash = Get<Hash>(bytes, 16);
@@ -138,7 +143,7 @@ void EncodePackFooter(const PackFooter& footer, uint8_t* bytes) {
 HeaderState DecodePackFooter(const uint8_t* bytes, uint64_t file_length, PackFooter* footer) {
   if (memcmp(bytes, kFooterMagic, sizeof kFooterMagic) != 0) return HeaderState::kInvalid;
   if (Get<uint64_t>(bytes, 56) != Checksum(bytes, 56)) return HeaderState::kInvalid;
-  if (Get<uint32_t>(bytes, 8) != kPackVersion) return HeaderState::kOtherVersion;
+  if (!IsKnown(Get<uint32_t>(bytes, 8))) return HeaderState::kOtherVersion;
   footer->count = Get<uint32_t>(bytes, 12);
   footer->index_offset = Get<uint64_t>(bytes, 16);
   footer->index_checksum = Get<uint64_t>(bytes, 24);

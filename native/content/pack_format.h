@@ -1,4 +1,4 @@
-// The pack format, version 1, in memory: src/content/README.md has it byte by byte. Pure functions.
+// The pack format, version 2, in memory: src/content/README.md has it byte by byte. Pure functions.
 //
 // Each record's checksum covers where it lies (pack and offset), so a block that the medium returns
 // from the wrong place is damage, not data.
@@ -12,7 +12,9 @@
 
 namespace coral {
 
-inline constexpr uint32_t kPackVersion = 1;
+// Version 1 had no planes; it is read like version 2.
+inline constexpr uint32_t kPackVersion = 2;
+inline constexpr uint32_t kOldestPackVersion = 1;
 inline constexpr uint64_t kPackHeaderSize = 64;
 inline constexpr uint64_t kPackHeaderCopy = 4096;  // Where the header stands a second time.
 inline constexpr uint64_t kFirstRecord = 8192;
@@ -32,6 +34,7 @@ enum class Codec : uint8_t { kAsIs = 0, kZstd = 1 };
 
 struct RecordHeader {
   Codec codec = Codec::kAsIs;
+  uint8_t planes = 0;     // 2 or 4: what was compressed are so many byte planes of the chunk.
   uint32_t length = 0;    // Bytes of the chunk, decoded.
   uint32_t payload = 0;   // Bytes that follow the header.
   Hash hash = {};         // SHA-256 of the decoded chunk.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <zstd.h>
 
 #include <algorithm>
 
@@ -24,16 +23,8 @@ struct PackWriter::Pending {
 namespace {
 
 constexpr unsigned kCompressHelpers = 1;
-// A chunk that shrinks by less than 1/16 is not worth decoding at every read.
-constexpr uint32_t kWorthwhile = 16;
-
-// Compresses into a buffer that is too small for a poor result. Returns 0 where it did not fit.
-size_t Compress(const uint8_t* data, uint32_t length, int level, uint8_t* out, size_t capacity) {
-  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                                  &ZSTD_freeCCtx);
-  const size_t got = ZSTD_compressCCtx(context.get(), out, capacity, data, length, level);
-  return ZSTD_isError(got) != 0 ? 0 : got;
-}
+// Chunks that share an encoder: one is tried out in several ways for the others.
+constexpr size_t kRun = 16;
 
 Status SyncDirectoryOf(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -89,6 +80,15 @@ Status PackWriter::CheckUsable() const {
   return Status::Ok();
 }
 
+void PackWriter::Encode(Encoder& encoder, const ChunkBatch& batch, size_t chunk, Pending* record) {
+  auto encoded = encoder.Encode(batch.chunk(chunk), batch.lengths[chunk]);
+  record->header = {encoded.codec, encoded.planes, batch.lengths[chunk], encoded.length,
+                    batch.hashes[chunk]};
+  record->payload = encoded.payload == nullptr ? batch.chunk(chunk) : encoded.payload.get();
+  record->owner = std::move(encoded.payload);
+  record->header.checksum = Checksum(record->payload, encoded.length);
+}
+
 Status PackWriter::Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
                           Appended* appended) {
   auto status = CheckUsable();
@@ -97,26 +97,14 @@ Status PackWriter::Append(const ChunkBatch& batch, const std::vector<uint32_t>& 
     if (i >= batch.count() || batch.zero[i] != 0) return Status::Error(EINVAL, "append", path_);
   }
   std::vector<Pending> records(indexes.size());
-  ParallelFor(WorkerPool::Background(), level > 0 ? kCompressHelpers : 0, records.size(),
-              [&](size_t n) {
-                const auto i = indexes[n];
-                const auto length = batch.lengths[i];
-                auto& record = records[n];
-                record.header = {Codec::kAsIs, length, length, batch.hashes[i]};
-                record.payload = batch.chunk(i);
-                const auto limit = length - (length + kWorthwhile - 1) / kWorthwhile;
-                if (level > 0) {
-                  auto buffer = TakeBuffer(limit);
-                  const auto got = Compress(batch.chunk(i), length, level, buffer.get(), limit);
-                  if (got > 0) {
-                    record.header.codec = Codec::kZstd;
-                    record.header.payload = static_cast<uint32_t>(got);
-                    record.payload = buffer.get();
-                    record.owner = std::move(buffer);
-                  }
-                }
-                record.header.checksum = Checksum(record.payload, record.header.payload);
-              });
+  const size_t runs = (records.size() + kRun - 1) / kRun;
+  ParallelFor(WorkerPool::Background(), level > 0 ? kCompressHelpers : 0, runs, [&](size_t run) {
+    Encoder encoder(level);
+    const size_t end = std::min((run + 1) * kRun, records.size());
+    for (size_t n = run * kRun; n < end; n++) {
+      Encode(encoder, batch, indexes[n], &records[n]);
+    }
+  });
   return Write(records, appended);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "content/chunk_reader.h"
+#include "content/encoder.h"
 #include "content/pack_file.h"
 #include "content/pack_format.h"
 #include "io/status.h"
@@ -62,6 +63,7 @@ class PackWriter {
  private:
   struct Pending;
 
+  static void Encode(Encoder& encoder, const ChunkBatch& batch, size_t chunk, Pending* record);
   Status CheckUsable() const;
   Status Write(std::vector<Pending>& records, Appended* appended);
   Status CopyRun(PackFile& source, const RecordPlaces& records, size_t first, size_t last,

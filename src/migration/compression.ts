@@ -1,4 +1,4 @@
-/** Which zstd level packs for a tier get. */
+/** Which zstd level packs for a tier get; how each chunk is compressed is decided by what it holds. */
 import type { Medium, Tier } from '../tiers/types.js';
 import type { MigrationSettings } from './deps.js';
 

@@ -28,10 +28,17 @@ const PACK_ID = Buffer.from([7, 0, 0, 0, 0, 0, 0, 0]);
 const PACK_SEED = checksum(Buffer.concat([VOLUME_ID, PACK_ID]));
 
 /** The first record of a pack, with right checksums whatever its fields say. */
-function forgeRecord(codec: number, length: number, payloadLength: number, payload: Buffer) {
+function forgeRecord(
+  codec: number,
+  planes: number,
+  length: number,
+  payloadLength: number,
+  payload: Buffer,
+) {
   const header = Buffer.alloc(RECORD_HEADER);
   header.write('c05243ee', 'hex');
   header[4] = codec;
+  header[5] = planes;
   header.writeUInt32LE(length, 8);
   header.writeUInt32LE(payloadLength, 12);
   header.writeBigUInt64LE(checksum(payload), 48);
@@ -74,7 +81,7 @@ async function emptyPack(directory: string): Promise<Buffer> {
 test('the forger of these tests knows the format: a right record is read', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(500, randomFrom(testSeed(t)));
-  const record = forgeRecord(0, data.length, data.length, data);
+  const record = forgeRecord(0, 0, data.length, data.length, data);
   const bytes = Buffer.concat([await emptyPack(directory), record]);
   assert.deepEqual(await readOne(directory, bytes, data.length, record.length), data);
 });
@@ -91,7 +98,7 @@ test('forged records with right checksums and hostile lengths crash nothing', as
     if (random() % 2 === 0) Buffer.from('28b52ffd', 'hex').copy(payload);
     const length = pick();
     const payloadLength = random() % 3 === 0 ? pick() : payload.length;
-    const record = forgeRecord(random() % 3, length, payloadLength, payload);
+    const record = forgeRecord(random() % 3, random() % 5, length, payloadLength, payload);
     const bytes = Buffer.concat([header, record]);
     const path = join(directory, 'scanned.pack');
     writeFileSync(path, bytes);

@@ -1,0 +1,130 @@
+#define ZSTD_STATIC_LINKING_ONLY  // Only for the name of ZSTD_c_literalCompressionMode.
+#include "content/encoder.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "content/byte_planes.h"
+#include "io/copy_buffer.h"
+
+namespace coral {
+
+namespace {
+
+// A chunk that shrinks by less than 1/16 is not worth decoding at every read.
+constexpr uint32_t kWorthwhile = 16;
+// What a search for repetitions has to save over a code for single bytes alone, which is made and
+// undone twice as fast.
+constexpr uint32_t kWorthSearching = 64;
+// With so many bits per byte nothing but repetitions can help, and the probe found none.
+constexpr double kNoise = 7.6;
+// Planes repeat themselves rarely, and by chance often in few bytes: a thorough search for that
+// costs more than it finds.
+constexpr int kPlanesLevel = 3;
+constexpr int kPlanesMinMatch = 7;
+// zstd's fast strategy leaves out so much while it searches that it finds nothing.
+constexpr int kNoSearch = ZSTD_TARGETLENGTH_MAX;
+
+using Context = std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)>;
+
+ZSTD_CCtx* FreshContext() {
+  thread_local const Context context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
+  ZSTD_CCtx_reset(context.get(), ZSTD_reset_session_and_parameters);
+  return context.get();
+}
+
+void SetForBytesOnly(ZSTD_CCtx* context) {
+  ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_strategy, ZSTD_fast);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, kPlanesMinMatch);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_targetLength, kNoSearch);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_literalCompressionMode, ZSTD_lcm_huffman);
+}
+
+void SetForMatches(ZSTD_CCtx* context, int level, unsigned planes) {
+  if (planes > 1) {
+    level = std::min(level, kPlanesLevel);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, kPlanesMinMatch);
+  }
+  ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+}
+
+// One frame, in which a block ends at each end of a plane: blocks have codes of their own. Returns
+// 0 where it did not fit.
+size_t Compress(ZSTD_CCtx* context, const uint8_t* data, uint32_t length, unsigned planes,
+                uint8_t* out, size_t capacity) {
+  if (planes == 1) {
+    const auto got = ZSTD_compress2(context, out, capacity, data, length);
+    return ZSTD_isError(got) != 0 ? 0 : got;
+  }
+  ZSTD_CCtx_setPledgedSrcSize(context, length);
+  ZSTD_outBuffer output{out, capacity, 0};
+  const uint32_t plane = length / planes;
+  for (unsigned i = 0; i < planes; i++) {
+    const bool last = i + 1 == planes;
+    ZSTD_inBuffer input{data + i * plane, last ? length - i * plane : plane, 0};
+    const auto left =
+        ZSTD_compressStream2(context, &output, &input, last ? ZSTD_e_end : ZSTD_e_flush);
+    if (left != 0) return 0;
+  }
+  return output.pos;
+}
+
+uint32_t MostThatIsWorthwhile(uint32_t length) {
+  return length - (length + kWorthwhile - 1) / kWorthwhile;
+}
+
+}  // namespace
+
+Encoded Encoder::Encode(const uint8_t* data, uint32_t length) {
+  if (level_ == 0) return {Codec::kAsIs, 0, length, nullptr};
+  const auto look = LookAtBytes(data, length);
+  if (look.planes != probed_planes_) return Probe(look.planes, data, length);
+  if (choice_.method == Method::kAsIs && look.bits_per_byte < kNoise) {
+    return Probe(look.planes, data, length);
+  }
+  return Try(choice_, data, length);
+}
+
+Encoded Encoder::Probe(unsigned planes, const uint8_t* data, uint32_t length) {
+  probed_planes_ = planes;
+  choice_ = {Method::kAsIs, 1};
+  Encoded best{Codec::kAsIs, 0, length, nullptr};
+  const auto consider = [&](const Choice& choice, uint32_t margin) {
+    auto encoded = Try(choice, data, length);
+    if (encoded.length >= best.length - margin) return;
+    best = std::move(encoded);
+    choice_ = choice;
+  };
+  consider({Method::kEntropy, planes}, 0);
+  consider({Method::kMatches, planes}, best.length / kWorthSearching);
+  if (planes > 1) consider({Method::kMatches, 1}, best.length / kWorthSearching);
+  return best;
+}
+
+Encoded Encoder::Try(const Choice& choice, const uint8_t* data, uint32_t length) const {
+  const Encoded as_is{Codec::kAsIs, 0, length, nullptr};
+  if (choice.method == Method::kAsIs) return as_is;
+  auto* context = FreshContext();
+  if (choice.method == Method::kEntropy) {
+    SetForBytesOnly(context);
+  } else {
+    SetForMatches(context, level_, choice.planes);
+  }
+  std::shared_ptr<uint8_t> split;
+  if (choice.planes > 1) {
+    split = TakeBuffer(length);
+    SplitPlanes(data, length, choice.planes, split.get());
+    data = split.get();
+  }
+  // Too small for a poor result.
+  const auto capacity = MostThatIsWorthwhile(length);
+  auto payload = TakeBuffer(capacity);
+  const auto got = Compress(context, data, length, choice.planes, payload.get(), capacity);
+  if (got == 0) return as_is;
+  const auto planes = static_cast<uint8_t>(choice.planes > 1 ? choice.planes : 0);
+  return {Codec::kZstd, planes, static_cast<uint32_t>(got), std::move(payload)};
+}
+
+}  // namespace coral
