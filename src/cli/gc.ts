@@ -14,7 +14,8 @@ export const gcVerb: Verb = {
   async run({ positionals, output }) {
     output.result(await askMount<ReclaimReport>(positionals[0], 'gc'), (report) => [
       `${formatSize(report.bytesFreed)} freed: ${report.chunksRemoved} chunks, ` +
-        `${report.packsRemoved} packs removed, ${report.packsCompacted} compacted`,
+        `${report.packsRemoved} packs removed, ${report.packsCompacted} compacted ` +
+        `(${formatSize(report.bytesMoved)} copied)`,
     ]);
     return ExitCode.done;
   },

@@ -19,6 +19,15 @@ export const MOVE_BATCH_RECORDS = 1024;
 export const RECLAIM_SEGMENTS = 4096;
 export const RECLAIM_PACKS = 8;
 
+/**
+ * So many packs of one size class are merged, and the classes differ by this factor: a byte is copied once for each
+ * factor that its pack grows by. Must not be more than RECLAIM_PACKS, or a merge would never be done.
+ */
+export const MERGE_PACKS = 8;
+
+/** Packs from here on are left alone: merging them would save few files. Bytes. */
+export const MERGE_BELOW_BYTES = PACK_TARGET_BYTES / 8;
+
 /** A sealed pack is compacted when less than this share of it is live. */
 export const COMPACT_BELOW = 0.5;
 

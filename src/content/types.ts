@@ -49,6 +49,8 @@ export interface ReclaimReport {
   chunksRemoved: number;
   packsRemoved: number;
   packsCompacted: number;
+  /** Live records that were copied for it. */
+  bytesMoved: number;
   bytesFreed: number;
 }
 

@@ -133,6 +133,7 @@ const NOTHING: ReclaimReport = {
   chunksRemoved: 0,
   packsRemoved: 0,
   packsCompacted: 0,
+  bytesMoved: 0,
   bytesFreed: 0,
 };
 

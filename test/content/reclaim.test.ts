@@ -158,3 +158,19 @@ test('a pack that is wrongly counted as empty is not removed', async () => {
   assert.equal(bench.content.packs()[0].live, live);
   await assertReads(bench, 10, bytes);
 });
+
+test('the small packs of many unmounts become one, at a bounded cost', async () => {
+  const files = Array.from({ length: 70 }, (_, i) => randomBytes(100 + i, 100_000));
+  let moved = 0;
+  for (const [i, bytes] of files.entries()) {
+    await packFile(bench, 10 + i, bytes);
+    await closeBench(bench);
+    bench = await openBench(bench.directory);
+    moved += (await bench.content.reclaim()).bytesMoved;
+  }
+  await reclaimAll(bench);
+  assert.ok(bench.content.packs().length < 20, `${bench.content.packs().length} packs`);
+  // 70 packs of 100 kB: merged by eight, and those once more.
+  assert.ok(moved <= 2.1 * packBytes(bench), `${moved} bytes copied`);
+  for (const [i, bytes] of files.entries()) await assertReads(bench, 10 + i, bytes);
+});

@@ -1,0 +1,118 @@
+/**
+ * Copies what is live in a pack to its tier's open pack, so that the pack can go. How much is written for it is
+ * bounded:
+ *
+ * - a pack that is mostly dead gives back more than is copied;
+ * - small packs, such as each unmount leaves one, are merged where a tier has many of about one size. The
+ *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
+ */
+import { native } from '../native.js';
+import { errnoOf } from './errors.js';
+import {
+  COMPACT_BELOW,
+  MERGE_BELOW_BYTES,
+  MERGE_PACKS,
+  MOVE_BATCH_RECORDS,
+  RECLAIM_PACKS,
+} from './limits.js';
+import { moveChunks, type MovingChunk } from './moves.js';
+import type { ContentParts } from './parts.js';
+import { isAtRest } from './removal.js';
+import { hashAt, type PackRecord } from './records.js';
+import { giveWay } from './turns.js';
+import type { ReclaimReport } from './types.js';
+
+/** After a compaction failed for want of space, none is tried for this long. Milliseconds. */
+const NO_ROOM_MS = 60_000;
+
+/** What calls share. */
+export interface ReclaimState {
+  /** Packs that can't be compacted, for their live chunks are damaged; not tried again. */
+  stuck: Set<number>;
+  /** Milliseconds since the epoch. */
+  noRoomUntil: number;
+  closing: boolean;
+}
+
+export function isMostlyDead(record: PackRecord): boolean {
+  return record.live < record.size * COMPACT_BELOW;
+}
+
+/** Those that gain most first; the smallest ones of a size last. */
+function packsToCompact(packs: PackRecord[]): PackRecord[] {
+  const dead = packs.filter(isMostlyDead).sort((a, b) => a.live / a.size - b.live / b.size);
+  return [...dead, ...packsToMerge(packs.filter((pack) => !isMostlyDead(pack)))].slice(
+    0,
+    RECLAIM_PACKS,
+  );
+}
+
+function packsToMerge(packs: PackRecord[]): PackRecord[] {
+  const bySize = new Map<string, PackRecord[]>();
+  for (const pack of packs) {
+    if (pack.size >= MERGE_BELOW_BYTES) continue;
+    const size = `${pack.tier}/${Math.floor(Math.log(pack.size) / Math.log(MERGE_PACKS))}`;
+    bySize.set(size, [...(bySize.get(size) ?? []), pack]);
+  }
+  return [...bySize.values()].filter((same) => same.length >= MERGE_PACKS).flat();
+}
+
+export async function compactPacks(
+  parts: ContentParts,
+  state: ReclaimState,
+  report: ReclaimReport,
+): Promise<void> {
+  if (Date.now() < state.noRoomUntil) return;
+  const candidates = packsToCompact(
+    [...parts.packs.all()].filter(
+      (record) => record.live > 0 && isAtRest(parts, record) && !state.stuck.has(record.packId),
+    ),
+  );
+  for (const record of candidates) {
+    if (state.closing || Date.now() < state.noRoomUntil) return;
+    try {
+      await parts.maintenance(() => compactPack(parts, state, record, report));
+    } catch (error) {
+      parts.log.warn({ pack: record.packId, err: error }, 'a pack could not be compacted');
+      if (errnoOf(error) !== 'ENOSPC') state.stuck.add(record.packId);
+      else state.noRoomUntil = Date.now() + NO_ROOM_MS;
+    }
+  }
+}
+
+async function compactPack(
+  parts: ContentParts,
+  state: ReclaimState,
+  record: PackRecord,
+  report: ReclaimReport,
+): Promise<void> {
+  const tier = parts.packs.readableTier(record.packId);
+  if (!tier || !isAtRest(parts, record) || record.live === 0) return;
+  if (parts.tiers.usage(tier).free < record.live) return;
+  const live = await liveChunks(parts, record.packId);
+  for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
+    const batch = live.slice(start, start + MOVE_BATCH_RECORDS);
+    const moved = await moveChunks(parts, record.packId, batch, tier);
+    report.bytesMoved += moved;
+    report.bytesFreed -= moved;
+  }
+  if (record.live === 0) report.packsCompacted++;
+  else if (!state.closing) state.stuck.add(record.packId);
+}
+
+/** The chunks that lie in a pack by the index, as its own records tell; damaged ones are left out. */
+export async function liveChunks(
+  { index, packs }: Pick<ContentParts, 'index' | 'packs'>,
+  packId: number,
+): Promise<MovingChunk[]> {
+  const scan = await native.scanPack(packs.path(packId), false);
+  const live: MovingChunk[] = [];
+  for (let i = 0; i < scan.count; i++) {
+    const hash = hashAt(scan.hashes, i);
+    const from = index.get(hash);
+    const here = from?.packId === packId && from.offset === scan.offsets[i];
+    if (from && here && !from.bad) live.push({ hash, from });
+    if (i % MOVE_BATCH_RECORDS === MOVE_BATCH_RECORDS - 1) await giveWay();
+  }
+  return live;
+}
