@@ -202,6 +202,11 @@ export interface FuseSession {
    * pages. Resolves when the WRITE requests were answered, or at once after the end.
    */
   writeBack(ino: number): Promise<void>;
+  /**
+   * Nothing more is pushed ahead of programs that read a packed inode, once this resolves and until it is served
+   * from something else. Before its data changes: what is pushed is the old data.
+   */
+  endReadAhead(ino: number): Promise<void>;
   /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
   expireAttributes(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;

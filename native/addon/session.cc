@@ -56,6 +56,7 @@ Napi::Function SessionWrap::Class(Napi::Env env) {
        InstanceMethod<&SessionWrap::Unserve>("unserve"),
        InstanceMethod<&SessionWrap::InvalidateInode>("invalidateInode"),
        InstanceMethod<&SessionWrap::WriteBack>("writeBack"),
+       InstanceMethod<&SessionWrap::EndReadAhead>("endReadAhead"),
        InstanceMethod<&SessionWrap::ExpireAttributes>("expireAttributes"),
        InstanceMethod<&SessionWrap::InvalidateEntry>("invalidateEntry")});
 }
@@ -400,6 +401,19 @@ Napi::Value SessionWrap::WriteBack(const Napi::CallbackInfo& info) {
     session_->notifier().InvalidateInode(ino, 0, 0, done);
   }
   return promise;
+}
+
+Napi::Value SessionWrap::EndReadAhead(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const uint64_t ino = Id(args, 0);
+  if (!args.ok()) return info.Env().Undefined();
+  return RunAsync(
+      info.Env(), WorkerPool::Foreground(),
+      [session = session_, ino] {
+        session->EndReadAhead(ino);
+        return Status::Ok();
+      },
+      [](Napi::Env env) { return env.Undefined(); });
 }
 
 void SessionWrap::ExpireAttributes(const Napi::CallbackInfo& info) {

@@ -43,6 +43,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   void Unserve(const Napi::CallbackInfo& info);
   void InvalidateInode(const Napi::CallbackInfo& info);
   Napi::Value WriteBack(const Napi::CallbackInfo& info);
+  Napi::Value EndReadAhead(const Napi::CallbackInfo& info);
   void ExpireAttributes(const Napi::CallbackInfo& info);
   void InvalidateEntry(const Napi::CallbackInfo& info);
 

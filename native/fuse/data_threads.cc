@@ -70,6 +70,7 @@ void DataThreads::Run() {
       Work work = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
+      context_.read_ahead.Note(work.request, work.served);
       context_.replies.Answer(work.request, *work.served);
       work = {};
       if (TryLead()) Lead(false);
@@ -121,6 +122,7 @@ DataThreads::Step DataThreads::LeadOnce(Request* request) {
   size_t done = 0;
   if (context_.replies.AnswerFromCache(*request, *served, &done)) return Step::kServed;
   PassLead();
+  context_.read_ahead.Note(*request, served);
   context_.replies.Answer(*request, *served, done);
   return TryLead() ? Step::kServed : Step::kYielded;
 }

@@ -18,6 +18,7 @@
 #include "fuse/data_replies.h"
 #include "fuse/gate.h"
 #include "fuse/inbox.h"
+#include "fuse/read_ahead.h"
 
 namespace coral::fuse {
 
@@ -29,6 +30,7 @@ class DataThreads {
     BufferPool& buffers;
     const ServedInodes& inodes;
     const DataReplies& replies;
+    ReadAhead& read_ahead;
     Gate& gate;
     Inbox& inbox;
   };

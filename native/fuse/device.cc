@@ -91,6 +91,17 @@ void Device::Notify(NotifyCode code, std::span<const char> message) const {
   WriteMessage(fd_.get(), {0, code, 0}, std::span(&part, 1));
 }
 
+bool Device::Store(uint64_t ino, uint64_t offset, std::span<const iovec> data) const {
+  NotifyStore out{ino, offset, 0, 0};
+  std::vector<iovec> parts{{&out, sizeof(out)}};
+  for (const auto& part : data) {
+    out.size += static_cast<uint32_t>(part.iov_len);
+    parts.push_back(part);
+  }
+  if (parts.size() >= IOV_MAX) return false;
+  return WriteMessage(fd_.get(), {0, kNotifyStore, 0}, parts) == 0;
+}
+
 Status Device::BackingOpen(int fd, uint32_t* backing_id) const {
   BackingMap map{fd, 0, 0};
   const int id = ioctl(fd_.get(), kIocBackingOpen, &map);

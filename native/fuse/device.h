@@ -42,6 +42,11 @@ class Device {
   // Blocks while the kernel waits for pages or directories that are in use: not for the event loop.
   void Notify(NotifyCode code, std::span<const char> message) const;
 
+  // Puts data into the kernel's page cache of an inode; false where it does not know the inode, or
+  // has no room. Never beyond the file's end: the kernel would make the file longer. Blocks while a
+  // page of it is being read.
+  bool Store(uint64_t ino, uint64_t offset, std::span<const iovec> data) const;
+
   Status BackingOpen(int fd, uint32_t* backing_id) const;
   Status BackingClose(uint32_t backing_id) const;
 

@@ -71,6 +71,7 @@ static_assert(sizeof(WriteOut) == 8);
 enum NotifyCode : int32_t {
   kNotifyInvalidateInode = 2,
   kNotifyInvalidateEntry = 3,
+  kNotifyStore = 4,
 };
 
 struct NotifyInvalidateInode {
@@ -86,6 +87,14 @@ struct NotifyInvalidateEntry {  // followed by the name and a NUL
   uint32_t flags;
 };
 static_assert(sizeof(NotifyInvalidateEntry) == 16);
+
+struct NotifyStore {  // followed by the data
+  uint64_t ino;
+  uint64_t offset;
+  uint32_t size;
+  uint32_t padding;
+};
+static_assert(sizeof(NotifyStore) == 24);
 
 struct BackingMap {
   int32_t fd;

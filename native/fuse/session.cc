@@ -12,8 +12,9 @@ Session::Session(UniqueFd fd, SessionEvents events)
     : device_(std::move(fd)),
       gate_(device_.fd()),
       replies_(device_, std::move(events.damaged)),
+      read_ahead_(device_, inodes_),
       inbox_(std::move(events.inbox_filled)),
-      threads_({device_, buffers_, inodes_, replies_, gate_, inbox_}),
+      threads_({device_, buffers_, inodes_, replies_, read_ahead_, gate_, inbox_}),
       guard_(device_, [this] { threads_.Rescue(); }),
       notifier_(device_) {}
 
@@ -21,9 +22,12 @@ void Session::Start() {
   threads_.Start();
   guard_.Start();
   notifier_.Start();
+  read_ahead_.Start();
 }
 
 void Session::Stop() {
+  // First: the guard and the threads answer what it may be waiting for.
+  read_ahead_.Stop();
   guard_.Stop();
   threads_.Stop();
   AnswerUntilQuiet();
@@ -62,11 +66,13 @@ void Session::Respond(uint64_t unique, int error, const void* payload, size_t le
 
 void Session::Serve(uint64_t ino, std::shared_ptr<const Served> served) {
   inodes_.Set(ino, std::move(served));
+  read_ahead_.Forget(ino);
   guard_.SetWatching(true);
 }
 
 void Session::Unserve(uint64_t ino) {
   inodes_.Remove(ino);
+  read_ahead_.Forget(ino);
   guard_.SetWatching(!inodes_.empty());
 }
 

@@ -18,6 +18,7 @@
 #include "fuse/guard.h"
 #include "fuse/inbox.h"
 #include "fuse/notifier.h"
+#include "fuse/read_ahead.h"
 #include "fuse/served.h"
 
 namespace coral::fuse {
@@ -61,6 +62,9 @@ class Session {
 
   void Serve(uint64_t ino, std::shared_ptr<const Served> served);
   void Unserve(uint64_t ino);
+  // Not for the event loop. Nothing more is pushed into the kernel's cache of the inode until it is
+  // served from something else: before its data changes.
+  void EndReadAhead(uint64_t ino) { read_ahead_.Hold(ino); }
 
   const Device& device() const { return device_; }
   Notifier& notifier() { return notifier_; }
@@ -74,6 +78,7 @@ class Session {
   Gate gate_;
   ServedInodes inodes_;
   DataReplies replies_;
+  ReadAhead read_ahead_;
   Inbox inbox_;
   DataThreads threads_;
   Guard guard_;

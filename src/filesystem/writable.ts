@@ -18,6 +18,7 @@ export const isPackedOnly = (inode: Inode): boolean =>
 
 /** Brings the data into a backing file that is open; `cut` means that nothing of it is needed. */
 export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
+  if (file.serving === 'packed') await ctx.server.endReadAhead(file.ino);
   const inode = inodeOf(ctx, file.ino);
   if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
   const current = inodeOf(ctx, file.ino);

@@ -23,6 +23,11 @@ export interface DataServer {
    * pages. Resolves when the data is with the backing file, or at once after the end.
    */
   writeBack(ino: number): Promise<void>;
+  /**
+   * Nothing more is pushed into the kernel's cache of an inode that is served from packs, once this resolves and
+   * until it is served from something else.
+   */
+  endReadAhead(ino: number): Promise<void>;
   /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
   expireAttributes(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
@@ -37,6 +42,7 @@ export const DETACHED: DataServer = {
   backingClose: () => undefined,
   invalidateInode: () => undefined,
   writeBack: () => Promise.resolve(),
+  endReadAhead: () => Promise.resolve(),
   expireAttributes: () => undefined,
   invalidateEntry: () => undefined,
 };

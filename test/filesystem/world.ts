@@ -183,6 +183,7 @@ function serverNoting(calls: string[]): DataServer {
     backingOpen: () => ++backings,
     backingClose: note('backingClose'),
     invalidateInode: note('invalidateInode'),
+    endReadAhead: (ino) => Promise.resolve(void calls.push(`endReadAhead ${ino}`)),
     writeBack: (ino) => Promise.resolve(void calls.push(`writeBack ${ino}`)),
     expireAttributes: () => undefined,
     invalidateEntry: note('invalidateEntry'),

@@ -16,6 +16,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_int64]
 libc.mmap.restype = ctypes.c_void_p
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 libc.msync.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 MAP_FAILED = ctypes.c_void_p(-1).value
@@ -78,6 +80,18 @@ def map_read(data, number, offset, length):
 
 def map_write(data, number, offset):
     ctypes.memmove(maps[number][0] + offset, data, len(data))
+
+
+def map_advise(data, number, advice):
+    checked(libc.madvise(*maps[number], advice))
+
+
+def map_resident(data, number):
+    """One byte for each page, 1 where it is in the page cache."""
+    address, length = maps[number]
+    pages = (ctypes.c_ubyte * -(-length // PAGE))()
+    checked(libc.mincore(address, length, pages))
+    return bytes(page & 1 for page in pages)
 
 
 def map_sync(data, number):
@@ -145,6 +159,8 @@ CALLS = {
     'map': map_file,
     'mapRead': map_read,
     'mapWrite': map_write,
+    'mapAdvise': map_advise,
+    'mapResident': map_resident,
     'mapSync': map_sync,
     'unmap': unmap,
     'create': lambda data, path, mode: os.close(

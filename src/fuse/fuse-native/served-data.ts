@@ -62,6 +62,11 @@ export class ServedData implements DataServer {
     return Promise.resolve();
   }
 
+  /** Nothing is pushed. */
+  endReadAhead(): Promise<void> {
+    return Promise.resolve();
+  }
+
   expireAttributes(): void {
     // As above.
   }
