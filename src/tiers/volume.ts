@@ -3,7 +3,7 @@
  * each mount. Format: README.md here.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { errnoName, reasonOf, usageError } from '../config/errors.js';
 import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
@@ -199,13 +199,25 @@ async function writeMarker(volumeId: string, tier: TierConfig): Promise<void> {
 export async function makeTierDirectories(path: string): Promise<void> {
   const tree = treePath(path);
   const buckets = Array.from({ length: 256 }, (_, i) => `files/${i.toString(16).padStart(2, '0')}`);
-  const made = [];
-  for (const name of ['packs', 'incoming', 'files', ...buckets]) {
-    made.push(await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true }));
-  }
-  if (made.every((first) => first === undefined)) return;
+  const there = [...(await directoriesIn(tree)), ...(await directoriesIn(tree, 'files/'))];
+  const missing = ['packs', 'incoming', 'files', ...buckets].filter(
+    (name) => !there.includes(name),
+  );
+  if (missing.length === 0) return;
+  for (const name of missing) await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true });
   await syncDirectory(`${tree}/files`);
   await syncDirectory(tree);
+}
+
+/** Their names below `tree`, each with `prefix`; none where that is not there. */
+async function directoriesIn(tree: string, prefix = ''): Promise<string[]> {
+  try {
+    const entries = await readdir(`${tree}/${prefix}`, { withFileTypes: true });
+    return entries.flatMap((entry) => (entry.isDirectory() ? prefix + entry.name : []));
+  } catch (error) {
+    if (errnoName(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 async function writeDurably(path: string, value: object, mode: number): Promise<void> {
