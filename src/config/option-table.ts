@@ -2,7 +2,6 @@
  * Every option of Coral Reef, once: its name, how its value is read, what the help says. The command line
  * (`-o`), the environment, the YAML file, the help text and the documentation all come from this table.
  */
-import { z } from 'zod';
 import { CODEC_ALLOWED, parseCodec } from './codec.js';
 import { LOG_LEVELS } from './types.js';
 import {
@@ -20,21 +19,32 @@ import {
  */
 export type TierNamePlace = 'none' | 'suffix' | 'prefix' | 'value';
 
-export interface OptionSpec<Schema extends z.ZodType = z.ZodType> {
+/** How a value is written. No schema library: every command would wait for it to load. */
+export interface TextForm<Value> {
+  /** Completes "Allowed: ..." in messages. */
+  allowed: string;
+  /** Undefined where the text is not allowed. */
+  parse(text: string): Value | undefined;
+}
+
+export interface OptionSpec<Value = unknown, Place extends TierNamePlace = TierNamePlace> {
   /** Without the tier's name. */
   name: string;
-  tierName: TierNamePlace;
+  tierName: Place;
   /** What the help shows after `=`. */
   value: string;
   help: string;
-  /** From text to value; its issue text says what is allowed. */
-  schema: Schema;
+  form: TextForm<Value>;
 }
 
-const duration = parsed(DURATION_ALLOWED, parseDuration);
-const percent = parsed(PERCENT_ALLOWED, parsePercent);
-const codec = parsed(CODEC_ALLOWED, parseCodec);
-const path = parsed('a path', (text) => (text === '' ? undefined : text));
+const duration = { allowed: DURATION_ALLOWED, parse: parseDuration };
+const percent = { allowed: PERCENT_ALLOWED, parse: parsePercent };
+const codec = { allowed: CODEC_ALLOWED, parse: parseCodec };
+const rate = { allowed: RATE_ALLOWED, parse: parseRate };
+const path = {
+  allowed: 'a path',
+  parse: (text: string): string | undefined => (text === '' ? undefined : text),
+};
 
 export const OPTIONS = {
   policy: choice(
@@ -68,7 +78,7 @@ export const OPTIONS = {
     'migrate-rate',
     'RATE',
     'ceiling of background bandwidth; 0 pauses, unlimited lifts it',
-    parsed(RATE_ALLOWED, parseRate),
+    rate,
   ),
   passthrough: choice('passthrough', ['auto', 'off'], 'kernel data path for plain files'),
   channel: choice('channel', ['native', 'fuse-native'], 'which implementation talks to the kernel'),
@@ -89,15 +99,15 @@ export const OPTIONS = {
 
 export type OptionKey = keyof typeof OPTIONS;
 
-/** The values of one source, or of several merged, by key of the table. */
-export type OptionValues = {
-  [Key in OptionKey]?: z.output<(typeof OPTIONS)[Key]['schema']>;
-};
+/** The values of one source, or of several merged, by key of the table; those per tier by its name. */
+export type OptionValues = { [Key in OptionKey]?: ValueOf<(typeof OPTIONS)[Key]> };
 
-/** One schema for every source. Keys it does not know were refused by name before. */
-export const optionsSchema = z.strictObject(
-  Object.fromEntries(Object.entries(OPTIONS).map(([key, spec]) => [key, spec.schema.optional()])),
-) as unknown as z.ZodType<OptionValues>;
+type ValueOf<Spec> =
+  Spec extends OptionSpec<infer Value, infer Place>
+    ? Place extends 'none'
+      ? Value
+      : Record<string, Value>
+    : never;
 
 /** `NAME.high` and the like: how an option is written in help and messages. */
 export function writtenName(spec: OptionSpec, tier = 'NAME'): string {
@@ -112,36 +122,26 @@ export function writtenForm(spec: OptionSpec): string {
   return `${writtenName(spec)}=${value}`;
 }
 
-function option<Schema extends z.ZodType>(
+function option<Value>(
   name: string,
   value: string,
   help: string,
-  schema: Schema,
-): OptionSpec<Schema> {
-  return { name, tierName: 'none', value, help, schema };
+  form: TextForm<Value>,
+): OptionSpec<Value, 'none'> {
+  return { name, tierName: 'none', value, help, form };
 }
 
 function choice<const Words extends readonly string[]>(name: string, words: Words, help: string) {
-  const find = (text: string): Words[number] | undefined => words.find((word) => word === text);
-  return option(name, words.join('|'), help, parsed(words.join(', '), find));
+  const parse = (text: string): Words[number] | undefined => words.find((word) => word === text);
+  return option(name, words.join('|'), help, { allowed: words.join(', '), parse });
 }
 
-function perTier<Schema extends z.ZodType>(
+function perTier<Value>(
   name: string,
   place: Exclude<TierNamePlace, 'none'>,
   value: string,
   help: string,
-  schema: Schema,
-): OptionSpec<z.ZodRecord<z.ZodString, Schema>> {
-  return { name, tierName: place, value, help, schema: z.record(z.string(), schema) };
-}
-
-/** A schema from text to a value; `allowed` completes "Allowed: ..." in the message. */
-export function parsed<Value>(allowed: string, parse: (text: string) => Value | undefined) {
-  return z.string().transform((text, context): Value => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.issues.push({ code: 'custom', message: allowed, input: text });
-    return z.NEVER;
-  });
+  form: TextForm<Value>,
+): OptionSpec<Value, Exclude<TierNamePlace, 'none'>> {
+  return { name, tierName: place, value, help, form };
 }

@@ -1,11 +1,8 @@
 /** From the words of a source (`-o`, environment, file) to values by key, refusing what is unknown. */
-import type { z } from 'zod';
 import { usageError } from './errors.js';
 import { STANDARD_NAMES } from './mount-options.js';
 import {
   OPTIONS,
-  optionsSchema,
-  writtenForm,
   writtenName,
   type OptionKey,
   type OptionSpec,
@@ -26,23 +23,28 @@ interface Target {
   tier: string | null;
 }
 
-type Draft = Partial<Record<OptionKey, string | Record<string, string>>>;
+/** A word and what it sets; `value` is without a tier's name. */
+interface Aimed extends Target {
+  value: string;
+  word: OptionWord;
+}
 
 const SPECS = Object.entries(OPTIONS) as [OptionKey, OptionSpec][];
 
 /** Reads all words of one source. A later word wins over an earlier one. @throws usage errors */
 export function readWords(words: readonly OptionWord[]): OptionValues {
-  const draft: Draft = {};
-  const origins = new Map<string, OptionWord>();
+  const latest = new Map<string, Aimed>();
   for (const word of words) {
-    const { target, value } = aim(word);
-    if (target.tier === null) draft[target.key] = value;
-    else draft[target.key] = { ...(draft[target.key] as object), [target.tier]: value };
-    origins.set(originKey(target.key, target.tier), word);
+    const aimed = aim(word);
+    latest.set(`${aimed.key} ${aimed.tier ?? ''}`, aimed);
   }
-  const result = optionsSchema.safeParse(draft);
-  if (!result.success) throw wrongValue(result.error, origins);
-  return result.data;
+  const values: Partial<Record<OptionKey, unknown>> = {};
+  for (const aimed of latest.values()) {
+    const { key, tier } = aimed;
+    const value = valueOf(aimed);
+    values[key] = tier === null ? value : { ...(values[key] as object), [tier]: value };
+  }
+  return values as OptionValues;
 }
 
 /** Which row of the table a word means, or undefined. */
@@ -64,7 +66,7 @@ function tierIn(spec: OptionSpec, name: string): string | null | undefined {
   return second === spec.name ? first : undefined;
 }
 
-function aim(word: OptionWord): { target: Target; value: string } {
+function aim(word: OptionWord): Aimed {
   const target = findOption(word.name);
   if (target === undefined) throw unknownOption(word);
   if (target.tier !== null && !isTierName(target.tier)) {
@@ -74,9 +76,9 @@ function aim(word: OptionWord): { target: Target; value: string } {
   }
   const named = /^([A-Za-z][\w-]*):(.+)$/.exec(word.value);
   if (target.key === 'compress' && named !== null && isTierName(named[1])) {
-    return { target: { key: 'tierCompress', tier: named[1] }, value: named[2] };
+    return { key: 'tierCompress', tier: named[1], value: named[2], word };
   }
-  return { target, value: word.value };
+  return { ...target, value: word.value, word };
 }
 
 function unknownOption(word: OptionWord): Error {
@@ -92,16 +94,11 @@ function unknownOption(word: OptionWord): Error {
   );
 }
 
-function wrongValue(error: z.ZodError, origins: ReadonlyMap<string, OptionWord>): Error {
-  const issue = error.issues[0];
-  const [key, tier] = issue.path.map(String);
-  const word = origins.get(originKey(key as OptionKey, tier ?? null));
-  const spec: OptionSpec = OPTIONS[key as OptionKey];
-  const given = word === undefined ? '' : `"${word.value}" is not allowed for ${word.name}. `;
-  const origin = word?.origin ?? writtenForm(spec);
-  return usageError(`${origin}: ${given}Allowed: ${issue.message}`);
-}
-
-function originKey(key: OptionKey, tier: string | null): string {
-  return tier === null ? key : `${key} ${tier}`;
+function valueOf({ key, value, word }: Aimed): unknown {
+  const { form }: OptionSpec = OPTIONS[key];
+  const parsed = form.parse(value);
+  if (parsed !== undefined) return parsed;
+  throw usageError(
+    `${word.origin}: "${word.value}" is not allowed for ${word.name}. Allowed: ${form.allowed}`,
+  );
 }

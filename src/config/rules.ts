@@ -1,10 +1,19 @@
 /** The schema of placement rules as they stand in YAML. */
 import { z } from 'zod';
 import { FILE_CLASSES } from './file-class.js';
-import { parsed } from './option-table.js';
 import type { Rule } from './rule.js';
 import { TIER_NAME_ALLOWED, isTierName } from './tier-name.js';
 import { SIZE_ALLOWED, parseSize } from './units.js';
+
+/** A schema from text to a value; `allowed` completes "Allowed: ..." in the message. */
+function parsed<Value>(allowed: string, parse: (text: string) => Value | undefined) {
+  return z.string().transform((text, context): Value => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.issues.push({ code: 'custom', message: allowed, input: text });
+    return z.NEVER;
+  });
+}
 
 const size = z
   .union([z.number(), z.string()])
