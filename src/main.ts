@@ -1,6 +1,5 @@
 /** argv in, exit code out. */
 import { parseInvocation } from './cli/arguments.js';
-import { verbHelp } from './cli/help.js';
 import { createOutput } from './cli/output.js';
 import { VERB_NAMES, loadVerb } from './cli/verbs.js';
 import { verbAndWords } from './cli/words.js';
@@ -26,7 +25,9 @@ async function run(program: string, args: readonly string[]): Promise<ExitCode> 
   }
   const invocation = parseInvocation(verb, words);
   if (!invocation.has('help')) return verb.run(invocation);
-  invocation.output.result({ help: verbHelp(verb) }, (document) => document.help);
+  const { verbHelp } = await import('./cli/help.js');
+  const help = await verbHelp(verb);
+  invocation.output.result({ help }, (document) => document.help);
   return ExitCode.done;
 }
 

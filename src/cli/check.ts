@@ -5,7 +5,7 @@ import { ExitCode } from '../config/errors.js';
 import { bytesOf, isCoralReef, readMounts, shown } from '../config/mountinfo.js';
 import { ask } from '../daemon/client.js';
 import type { CheckDocument } from '../daemon/documents.js';
-import { volumeDirectory } from '../daemon/preflight.js';
+import { volumeDirectory } from '../daemon/mount-request.js';
 import { locateMount, type Mounted } from './locate.js';
 import type { Output } from './output.js';
 import type { Invocation, Verb } from './verb.js';

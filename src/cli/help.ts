@@ -13,14 +13,14 @@ export function helpVerb(verbs: () => Promise<readonly Verb[]>): Verb {
     flags: {},
     arity: [0, 1],
     async run({ positionals: [topic], output }) {
-      const text = topicLines(topic, await verbs());
+      const text = await topicLines(topic, await verbs());
       output.result({ help: text }, (document) => document.help);
       return ExitCode.done;
     },
   };
 }
 
-function topicLines(topic: string | undefined, verbs: readonly Verb[]): string[] {
+async function topicLines(topic: string | undefined, verbs: readonly Verb[]): Promise<string[]> {
   if (topic === undefined) return overview(verbs);
   if (topic === 'options') return optionLines();
   const verb = verbs.find((one) => one.name === topic);
@@ -43,10 +43,12 @@ export function overview(verbs: readonly Verb[]): string[] {
   ];
 }
 
-export function verbHelp(verb: Verb): string[] {
-  const details = verb.details === undefined ? [] : ['', ...verb.details];
+export async function verbHelp(verb: Verb): Promise<string[]> {
+  const { details = [] } = verb;
+  const more = typeof details === 'function' ? await details() : details;
+  const tail = more.length === 0 ? [] : ['', ...more];
   const flags = { ...verb.flags, ...COMMON_FLAGS };
-  return [form(verb), '', `${verb.summary}.`, '', ...flagLines(flags), ...details];
+  return [form(verb), '', `${verb.summary}.`, '', ...flagLines(flags), ...tail];
 }
 
 function flagLines(flags: Readonly<Record<string, Flag>>): string[] {

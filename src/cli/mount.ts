@@ -1,8 +1,7 @@
 /** `mount`: start the daemon of a volume; returns when it serves. Also the hidden verb of the child. */
 import { ExitCode } from '../config/errors.js';
-import type { MountRequest } from '../daemon/preflight.js';
+import { isRemount, type MountRequest } from '../daemon/mount-request.js';
 import { SERVE_VERB } from '../daemon/ready.js';
-import { optionLines } from './help-options.js';
 import type { Flag, Invocation, Verb } from './verb.js';
 
 const FLAGS: Readonly<Record<string, Flag>> = {
@@ -19,7 +18,7 @@ export const mountVerb: Verb = {
   name: 'mount',
   usage: 'VOLUME MOUNTPOINT [-o OPTION,...] [--foreground]',
   summary: 'serve a volume at a mount point; returns when it serves',
-  details: ['Options:', ...optionLines()],
+  details: optionDetails,
   flags: {
     ...FLAGS,
     foreground: { type: 'boolean', short: 'f', help: 'stay, and log to standard error' },
@@ -41,10 +40,14 @@ export const serveVerb: Verb = {
   },
 };
 
+async function optionDetails(): Promise<string[]> {
+  const { optionLines } = await import('./help-options.js');
+  return ['Options:', ...optionLines()];
+}
+
 async function mount(invocation: Invocation): Promise<ExitCode> {
   const request = requestOf(invocation);
   const { output } = invocation;
-  const { isRemount } = await import('../daemon/remount.js');
   if (isRemount(request)) return changeMount(invocation, request);
   if (invocation.has('foreground')) {
     const { serveForeground } = await import('../daemon/serve.js');
@@ -56,9 +59,8 @@ async function mount(invocation: Invocation): Promise<ExitCode> {
     return ExitCode.done;
   }
   const { launch } = await import('../daemon/launch.js');
-  const { plan, pid } = await launch(request, (message) => output.say(message));
-  for (const warning of plan.warnings) output.say(`coral-reef: ${warning}`);
-  const document = { mountpoint: plan.mountpoint, volume: plan.directory, pid };
+  const { warnings, ...document } = await launch(request, (message) => output.say(message));
+  for (const warning of warnings) output.say(`coral-reef: ${warning}`);
   output.result(document, () => []);
   return ExitCode.done;
 }

@@ -1,8 +1,6 @@
 /** `policy`: show what decides on a mounted volume, or check a file of settings and rules. */
 import { resolve } from 'node:path';
-import { readConfigFile } from '../config/config-file.js';
 import { ExitCode, usageError } from '../config/errors.js';
-import { loadSettings, ruleTiers } from '../config/settings.js';
 import { didYouMean } from '../config/suggest.js';
 import { formatCodec } from '../config/codec.js';
 import { formatDuration, formatSize } from '../config/units.js';
@@ -33,10 +31,12 @@ async function show({ output }: Invocation, mountpoint?: string): Promise<ExitCo
 
 /** What the daemon would do at mount, without tiers: those are known only there. */
 async function check({ output }: Invocation, file: string): Promise<ExitCode> {
+  const { readConfigFile } = await import('../config/config-file.js');
+  const { loadSettings, ruleTiers } = await import('../config/settings.js');
   const path = resolve(file);
-  const { rules } = readConfigFile(path);
+  const { rules } = await readConfigFile(path);
   const escaped = path.replace(/[\\,]/g, '\\$&');
-  loadSettings({
+  await loadSettings({
     options: [`config=${escaped}`],
     environment: {},
     defaultConfigFile: null,

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountAt, readMounts } from '../config/mountinfo.js';
-import { mountpointPath } from '../daemon/preflight.js';
+import { mountpointPath } from '../daemon/mount-request.js';
 import { namedMount, type Mounted } from './locate.js';
 import type { Output } from './output.js';
 import type { Invocation, Verb } from './verb.js';

@@ -26,7 +26,7 @@ export interface Verb {
   usage: string;
   summary: string;
   /** Lines of the long help, after the usage. */
-  details?: readonly string[];
+  details?: readonly string[] | (() => Promise<readonly string[]>);
   flags: Readonly<Record<string, Flag>>;
   /** Least and most positionals. */
   arity: readonly [number, number];

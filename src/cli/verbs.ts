@@ -1,8 +1,5 @@
-/** Every verb, in the order of the help. Loaded when named, so that `where` does not load the daemon. */
-import { ExitCode } from '../config/errors.js';
-import { VERSION } from '../config/version.js';
+/** Every verb, in the order of the help. Loaded when named: what a verb does not use costs it no time. */
 import { SERVE_VERB } from '../daemon/ready.js';
-import { helpVerb } from './help.js';
 import type { Verb } from './verb.js';
 
 const LOADERS: Readonly<Record<string, () => Promise<Verb>>> = {
@@ -22,20 +19,8 @@ const LOADERS: Readonly<Record<string, () => Promise<Verb>>> = {
   scrub: async () => (await import('./check.js')).scrubVerb,
   fsck: async () => (await import('./check.js')).fsckVerb,
   doctor: async () => (await import('./doctor.js')).doctorVerb,
-  help: async () => helpVerb(allVerbs),
-  version: async () => versionVerb,
-};
-
-const versionVerb: Verb = {
-  name: 'version',
-  usage: '',
-  summary: 'the version of this program',
-  flags: {},
-  arity: [0, 0],
-  async run({ output }) {
-    output.result({ version: VERSION }, ({ version }) => [`coral-reef ${version}`]);
-    return ExitCode.done;
-  },
+  help: async () => (await import('./help.js')).helpVerb(allVerbs),
+  version: async () => (await import('./version.js')).versionVerb,
 };
 
 export const VERB_NAMES: readonly string[] = Object.keys(LOADERS);
@@ -46,6 +31,6 @@ export async function loadVerb(name: string): Promise<Verb | undefined> {
   return Object.hasOwn(LOADERS, name) ? LOADERS[name]() : undefined;
 }
 
-export function allVerbs(): Promise<Verb[]> {
+function allVerbs(): Promise<Verb[]> {
   return Promise.all(Object.values(LOADERS).map((load) => load()));
 }

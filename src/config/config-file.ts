@@ -13,7 +13,6 @@ import type { z } from 'zod';
 import { CoralError, ExitCode, reasonOf, usageError } from './errors.js';
 import type { OptionWord } from './option-words.js';
 import type { Rule } from './rule.js';
-import { RULE_WORDS, rulesSchema } from './rules.js';
 import { didYouMean } from './suggest.js';
 
 export interface ConfigFile {
@@ -22,7 +21,7 @@ export interface ConfigFile {
 }
 
 /** @throws CoralError naming file, line, what is wrong and what is allowed. */
-export function readConfigFile(path: string): ConfigFile {
+export async function readConfigFile(path: string): Promise<ConfigFile> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -36,7 +35,7 @@ export function readConfigFile(path: string): ConfigFile {
   return parseConfigFile(text, path);
 }
 
-export function parseConfigFile(text: string, path: string): ConfigFile {
+export async function parseConfigFile(text: string, path: string): Promise<ConfigFile> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const error = document.errors[0];
@@ -54,7 +53,7 @@ class Reader {
     private readonly lines: LineCounter,
   ) {}
 
-  read(): ConfigFile {
+  async read(): Promise<ConfigFile> {
     const root = this.document.contents as Node | null;
     if (root === null) return { words: [], rules: [] };
     if (!isMap(root)) throw usageError(`${this.path}: expected settings as "name: value" lines`);
@@ -63,7 +62,7 @@ class Reader {
       const name = String(isScalar(pair.key) ? pair.key.value : pair.key);
       if (name !== 'rules') this.collect(name, pair.value as Node | null, words);
     }
-    return { words, rules: this.rules() };
+    return { words, rules: await this.rules() };
   }
 
   private collect(name: string, node: Node | null, words: OptionWord[]): void {
@@ -82,20 +81,23 @@ class Reader {
     }
   }
 
-  private rules(): Rule[] {
+  /** Their schema is loaded where there are some. */
+  private async rules(): Promise<Rule[]> {
     const plain = (this.document.toJS() as { rules?: unknown }).rules ?? [];
+    if (Array.isArray(plain) && plain.length === 0) return [];
+    const { RULE_WORDS, rulesSchema } = await import('./rules.js');
     const result = rulesSchema.safeParse(plain);
     if (result.success) return result.data;
-    throw this.wrongRule(result.error.issues[0]);
+    throw this.wrongRule(result.error.issues[0], RULE_WORDS);
   }
 
-  private wrongRule(issue: z.core.$ZodIssue): Error {
+  private wrongRule(issue: z.core.$ZodIssue, known: readonly string[]): Error {
     const path = ['rules', ...issue.path] as (string | number)[];
     const place = path
       .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
       .join('');
     const node = this.document.getIn(path, true) as Node | undefined;
-    const text = node === undefined ? 'it is missing' : issueText(issue, node);
+    const text = node === undefined ? 'it is missing' : issueText(issue, node, known);
     return usageError(`${this.where(this.nearest(path))}: ${place.slice(1)}: ${text}`);
   }
 
@@ -114,11 +116,11 @@ class Reader {
   }
 }
 
-function issueText(issue: z.core.$ZodIssue, node: Node | undefined): string {
+function issueText(issue: z.core.$ZodIssue, node: Node, known: readonly string[]): string {
   const given = isScalar(node) ? `"${String(node.value)}" is not allowed. ` : '';
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0];
-    return `unknown word "${key}"${didYouMean(key, RULE_WORDS)}`;
+    return `unknown word "${key}"${didYouMean(key, known)}`;
   }
   if (issue.code === 'invalid_value') return `${given}Allowed: ${issue.values.join(', ')}`;
   if (issue.code === 'custom') return `${given}Allowed: ${issue.message}`;

@@ -4,10 +4,11 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readConfigFile, type ConfigFile } from './config-file.js';
+import type { ConfigFile } from './config-file.js';
 import { environmentWords } from './environment.js';
 import { usageError } from './errors.js';
 import { isIgnored, isStandard, kernelMount } from './mount-options.js';
+import { splitOptions } from './option-list.js';
 import type { OptionValues } from './option-table.js';
 import { readWords, type OptionWord } from './option-words.js';
 import { PRESETS } from './presets.js';
@@ -33,12 +34,12 @@ export interface LoadedSettings {
 export const DEFAULT_CONFIG_FILE = 'config.yaml';
 
 /** Paths in the result are absolute. @throws usage errors */
-export function loadSettings(sources: SettingsSources): LoadedSettings {
+export async function loadSettings(sources: SettingsSources): Promise<LoadedSettings> {
   const commandLine = readCommandLine(sources.options);
   const environment = environmentWords(sources.environment);
   const said = { ...readWords(environment.words), ...commandLine.values };
   const configFile = configPath(said.config, sources.defaultConfigFile);
-  const file = configFile === null ? { words: [], rules: [] } : readConfigFile(configFile);
+  const file = await readFile(configFile);
   const values = merge(readWords(file.words), readWords(environment.words), commandLine.values);
   const settings = {
     ...build(values, configFile, file),
@@ -90,21 +91,17 @@ function readCommandLine(texts: readonly string[]): CommandLine {
   return { values: readWords(words), standard };
 }
 
-/** Cuts at commas that no backslash escapes and that are not inside a quoted SELinux label. */
-export function splitOptions(text: string): string[] {
-  const words = text.match(/(?:(?<=context=)"[^"]*"|\\.|[^,\\]|\\$)+/gs) ?? [];
-  return words.map((word) => word.replace(/\\([,\\])/g, '$1')).filter((word) => word !== '');
-}
-
-/** The reverse of `splitOptions`. */
-export function joinOptions(words: readonly string[]): string {
-  return words.map((word) => word.replace(/[,\\]/g, '\\$&')).join(',');
-}
-
 function commandLineWord(word: string): OptionWord {
   const equals = word.indexOf('=');
   const name = equals < 0 ? word : word.slice(0, equals);
   return { name, value: equals < 0 ? '' : word.slice(equals + 1), origin: `-o ${word}` };
+}
+
+/** What reads YAML is loaded where there is some. */
+async function readFile(path: string | null): Promise<ConfigFile> {
+  if (path === null) return { words: [], rules: [] };
+  const { readConfigFile } = await import('./config-file.js');
+  return readConfigFile(path);
 }
 
 function configPath(said: string | undefined, fallback: string | null): string | null {

@@ -1,41 +1,64 @@
-/** The parent's side of a background mount: starts the daemon detached and waits until it serves. */
+/**
+ * The parent's side of a background mount: starts the daemon detached and waits until it serves. All checks are
+ * the daemon's: to load what they need here as well would double the time.
+ */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode, reasonOf } from '../config/errors.js';
-import { setAside } from '../observe/log.js';
-import { planMount, type MountPlan, type MountRequest } from './preflight.js';
+import { setAside } from '../observe/set-aside.js';
+import { volumeDirectory, type MountRequest } from './mount-request.js';
 import { lineReader } from './protocol.js';
-import { READY_FD, SERVE_VERB, type ReadyMessage, type StartResult } from './ready.js';
+import {
+  READY_FD,
+  SERVE_VERB,
+  type NotStarted,
+  type ReadyMessage,
+  type StartResult,
+} from './ready.js';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 
+export interface Launched {
+  mountpoint: string;
+  volume: string;
+  pid: number;
+  warnings: readonly string[];
+}
+
 /**
- * Checks what can be checked, then starts the daemon. What it says meanwhile goes to `say`; a signal that ends
- * this process before it serves ends it too.
- * @returns the plan and the daemon's pid once it serves. @throws CoralError with the daemon's reason
+ * Returns once the daemon serves. What it says meanwhile goes to `say`; a signal that ends this process before
+ * it serves ends it too. @throws CoralError with the daemon's reason
  */
 export async function launch(
   request: MountRequest,
   say: (message: string) => void,
-): Promise<{ plan: MountPlan; pid: number }> {
-  const plan = await planMount(request);
-  const words = [plan.directory, plan.mountpoint];
-  for (const option of request.options) words.push('-o', option);
+): Promise<Launched> {
+  const directory = volumeDirectory(request.volume);
+  const stray = await openStray(directory, request);
+  const child = startDaemon(directory, request, stray);
+  closeSync(stray);
+  const release = endTogether(child);
+  const message = await startResult(child, directory, say);
+  release();
+  child.unref();
+  if (!message.ok) throw refused(message);
+  const { mountpoint, pid, warnings } = message;
+  return { mountpoint, volume: directory, pid, warnings };
+}
+
+function startDaemon(directory: string, { mountpoint, options }: MountRequest, stray: number) {
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  const stray = openStray(plan.directory);
-  const child = spawn(process.execPath, [...process.execArgv, main, SERVE_VERB, ...words], {
+  const words = [directory, resolve(mountpoint), ...options.flatMap((text) => ['-o', text])];
+  return spawn(process.execPath, [...process.execArgv, main, SERVE_VERB, ...words], {
     detached: true,
     stdio: ['ignore', stray, stray, 'pipe'],
   });
-  closeSync(stray);
-  const release = endTogether(child);
-  const message = await startResult(child, plan.directory, say);
-  release();
-  child.unref();
-  if (message.ok) return { plan, pid: message.pid };
-  throw new CoralError(message.exitCode, message.message);
+}
+
+function refused({ exitCode, message, stack }: NotStarted): CoralError {
+  return new CoralError(exitCode, message, { cause: stack });
 }
 
 type Child = ReturnType<typeof spawn>;
@@ -77,12 +100,16 @@ function strayPath(directory: string): string {
   return join(directory, 'log', 'daemon.stderr');
 }
 
-function openStray(directory: string): number {
+/** Leaves alone what is no volume: the checks say what is wrong with it. @throws CoralError */
+async function openStray(directory: string, request: MountRequest): Promise<number> {
   try {
+    statSync(join(directory, 'volume.json'));
     mkdirSync(join(directory, 'log'), { recursive: true, mode: 0o700 });
     setAside(strayPath(directory));
     return openSync(strayPath(directory), 'a', 0o600);
   } catch (error) {
+    const { planMount } = await import('./preflight.js');
+    await planMount(request);
     throw new CoralError(
       ExitCode.unusable,
       `${directory}: the volume can't be written to: ${reasonOf(error)}`,

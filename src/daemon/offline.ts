@@ -4,7 +4,8 @@ import type { CheckDocument } from './documents.js';
 import { openForegroundLog } from '../observe/log.js';
 import { readVolume } from '../tiers/volume.js';
 import { openVolume } from './parts.js';
-import { settingsFor, volumeDirectory } from './preflight.js';
+import { volumeDirectory } from './mount-request.js';
+import { settingsFor } from './preflight.js';
 import { createTeardown } from './teardown.js';
 
 /** @throws CoralError where the volume is in use or can't be opened */
@@ -14,7 +15,7 @@ export async function checkOffline(
   deep: boolean,
 ): Promise<CheckDocument> {
   const directory = volumeDirectory(typed);
-  const { settings, warnings } = settingsFor(directory, options);
+  const { settings, warnings } = await settingsFor(directory, options);
   const volume = await readVolume(directory);
   const plan = {
     directory,

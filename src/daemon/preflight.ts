@@ -1,7 +1,7 @@
 /** Checks before anything is written or mounted: each refusal is one line that names the way out. */
-import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { errnoName, reasonOf, usageError } from '../config/errors.js';
 import {
   bytesOf,
   isCoralReef,
@@ -20,13 +20,12 @@ import {
 import type { Settings } from '../config/types.js';
 import { readVolume } from '../tiers/volume.js';
 import type { VolumeConfig } from '../tiers/types.js';
-
-export interface MountRequest {
-  volume: string;
-  mountpoint: string;
-  /** Texts of `-o`. */
-  options: readonly string[];
-}
+import {
+  badMountpoint,
+  mountpointPath,
+  volumeDirectory,
+  type MountRequest,
+} from './mount-request.js';
 
 export interface MountPlan {
   /** Directory of the volume, absolute, without symbolic links. */
@@ -45,7 +44,7 @@ export interface MountPlan {
 export async function planMount(request: MountRequest): Promise<MountPlan> {
   const directory = volumeDirectory(request.volume);
   const { options } = request;
-  const { settings, warnings } = settingsFor(directory, options);
+  const { settings, warnings } = await settingsFor(directory, options);
   checkContexts(settings);
   const volume = await readVolume(directory);
   checkTierNames(
@@ -59,7 +58,10 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
 }
 
 /** What `options`, the environment and the volume's file say. @throws CoralError */
-export function settingsFor(directory: string, options: readonly string[]): LoadedSettings {
+export function settingsFor(
+  directory: string,
+  options: readonly string[],
+): Promise<LoadedSettings> {
   return loadSettings({
     options,
     environment: process.env,
@@ -72,35 +74,6 @@ export function settingsFor(directory: string, options: readonly string[]): Load
 function checkContexts({ mount }: Settings): void {
   if (mount.contexts.length === 0 || existsSync('/sys/fs/selinux/enforce')) return;
   throw usageError(`-o ${mount.contexts[0]}: this machine runs without SELinux. Leave it out`);
-}
-
-/** @throws CoralError where it is no directory */
-export function volumeDirectory(typed: string): string {
-  try {
-    const directory = realpathSync(typed);
-    if (statSync(directory).isDirectory()) return directory;
-  } catch (error) {
-    throw new CoralError(
-      ExitCode.unusable,
-      `${typed}: no volume there: ${reasonOf(error)}. Make one: ` +
-        `coral-reef init ${typed} --tier NAME=DIR`,
-      { cause: error },
-    );
-  }
-  throw new CoralError(ExitCode.unusable, `${typed}: a volume is a directory, and this is a file`);
-}
-
-/** Absolute, without symbolic links; looks at the mount point itself only where nothing is mounted. */
-export function mountpointPath(typed: string): string {
-  const path = resolve(typed);
-  if (path === '/') throw new CoralError(ExitCode.failed, '/: it can not be the mount point');
-  try {
-    const real = join(realpathSync(dirname(path)), basename(path));
-    if (mountAt(readMounts(), bytesOf(real)) !== undefined) return real;
-    return lstatSync(real, { throwIfNoEntry: false })?.isSymbolicLink() ? realpathSync(real) : real;
-  } catch (error) {
-    throw badMountpoint(path, reasonOf(error), `Create it: mkdir -p ${path}`, error);
-  }
 }
 
 /** @returns a mount of the same volume that lies there, which may be a leftover */
@@ -166,9 +139,4 @@ function realOr(path: string): string {
   } catch {
     return resolve(path);
   }
-}
-
-function badMountpoint(path: string, why: string, remedy: string, cause?: unknown): CoralError {
-  const message = `${path}: it can't be the mount point: ${why}. ${remedy}`;
-  return new CoralError(ExitCode.failed, message, { cause });
 }

@@ -6,8 +6,24 @@ import type { ExitCode } from '../config/errors.js';
 
 export const READY_FD = 3;
 
-export type StartResult =
-  { ok: true; pid: number } | { ok: false; message: string; exitCode: ExitCode };
+export type StartResult = Started | NotStarted;
+
+export interface Started {
+  ok: true;
+  pid: number;
+  /** Absolute, without symbolic links. */
+  mountpoint: string;
+  warnings: readonly string[];
+}
+
+export interface NotStarted {
+  ok: false;
+  message: string;
+  exitCode: ExitCode;
+  /** For `--debug`. */
+  stack?: string;
+}
+
 export type ReadyMessage = StartResult | { note: string };
 
 /** The hidden verb that the child runs. */

@@ -6,19 +6,14 @@
 import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountAt, readMounts, type MountEntry } from '../config/mountinfo.js';
 import { MS, flagsOf, isIgnored, isStandard, withWords } from '../config/mount-options.js';
-import { joinOptions, splitOptions } from '../config/settings.js';
+import { joinOptions, splitOptions } from '../config/option-list.js';
 import { native } from '../native.js';
 import { ask } from './client.js';
 import type { RemountDocument } from './documents.js';
-import { mountpointPath, volumeDirectory, type MountRequest } from './preflight.js';
+import { REMOUNT, mountpointPath, volumeDirectory, type MountRequest } from './mount-request.js';
 
-const REMOUNT = 'remount';
 /** These are set for good when the kernel mounts. */
 const FIXED = /^(no)?allow_other$|^auto_unmount$|context=/;
-
-export function isRemount({ options }: MountRequest): boolean {
-  return options.flatMap(splitOptions).includes(REMOUNT);
-}
 
 /** @throws CoralError */
 export async function remount(request: MountRequest): Promise<RemountDocument> {

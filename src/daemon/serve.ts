@@ -8,8 +8,9 @@ import { closeSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CoralError, ExitCode, reasonOf } from '../config/errors.js';
 import { errorField, openFileLog, openForegroundLog, type Log } from '../observe/log.js';
-import { startDaemon, type Daemon } from './daemon.js';
-import { planMount, type MountPlan, type MountRequest } from './preflight.js';
+import type { Daemon } from './daemon.js';
+import type { MountRequest } from './mount-request.js';
+import { planMount, type MountPlan } from './preflight.js';
 import { READY_FD, type ReadyMessage } from './ready.js';
 import { WaitEnded } from '../tiers/waiting.js';
 
@@ -33,14 +34,18 @@ export async function serveBackground(request: MountRequest): Promise<ExitCode> 
     const log = openFileLog(join(plan.directory, 'log', 'daemon.log'), plan.settings.log);
     process.chdir('/');
     const daemon = await begin(plan, log, (note) => tellParent({ note }));
-    tellParent(daemon === null ? STOPPED : { ok: true, pid: process.pid });
+    tellParent(daemon === null ? STOPPED : started(plan));
     return (await daemon?.ended) ?? ExitCode.done;
   } catch (error) {
     const exitCode = error instanceof CoralError ? error.exitCode : ExitCode.failed;
-    const message = error instanceof CoralError ? error.message : (error as Error).message;
-    tellParent({ ok: false, message, exitCode });
+    const { message, stack } = error as Error;
+    tellParent({ ok: false, message, exitCode, stack });
     return exitCode;
   }
+}
+
+function started({ mountpoint, warnings }: MountPlan): ReadyMessage {
+  return { ok: true, pid: process.pid, mountpoint, warnings };
 }
 
 const STOPPED: ReadyMessage = {
@@ -65,6 +70,8 @@ async function begin(
   };
   keepAlive(log, stop);
   try {
+    // Loaded only now: what the checks refuse is said sooner.
+    const { startDaemon } = await import('./daemon.js');
     daemon = await startDaemon(plan, log, { say, signal: early.signal });
   } catch (error) {
     if (error instanceof WaitEnded) return null;

@@ -2,16 +2,14 @@
  * Logs: one JSON object per line by pino into `<volume>/log/daemon.log`, or readable lines on standard
  * error when the daemon stays in the foreground. Standard output belongs to results.
  */
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pino, stdSerializers, type Logger } from 'pino';
 import type { LogLevel } from '../config/types.js';
+import { setAside } from './set-aside.js';
 
 /** What the parts of the daemon write to: facts first, then one sentence. */
 export type Log = Pick<Logger, 'error' | 'warn' | 'info' | 'debug' | 'trace'>;
-
-/** A log beyond this many bytes is set aside as `.1` at the next start. */
-const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 /** Appends to `path`; written synchronously, so that the last words before a crash are there. */
 export function openFileLog(path: string, level: LogLevel): Log {
@@ -30,15 +28,6 @@ export function setLevel(log: Log, level: LogLevel): void {
 export function openForegroundLog(level: LogLevel, write: (text: string) => void): Log {
   const destination = { write: (line: string) => write(`${readable(line)}\n`) };
   return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-}
-
-/** Renames a file that has grown too long; the older one before it goes. */
-export function setAside(path: string): void {
-  try {
-    if (statSync(path).size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
 
 /** An error as a log field, with its stack. */

@@ -6,9 +6,9 @@ import { CoralError } from '../../src/config/errors.js';
 
 const parse = (text: string) => parseConfigFile(text, 'reef.yaml');
 
-function refusal(text: string): string {
+async function refusal(text: string): Promise<string> {
   try {
-    parse(text);
+    await parse(text);
   } catch (error) {
     assert.ok(error instanceof CoralError, String(error));
     assert.ok(!error.message.includes('\n'), error.message);
@@ -17,8 +17,8 @@ function refusal(text: string): string {
   assert.fail(`accepted: ${text}`);
 }
 
-test('the rules of the documentation are understood', () => {
-  const { rules } = parse(`
+test('the rules of the documentation are understood', async () => {
+  const { rules } = await parse(`
 rules:
   - match: { path: "models/adapters/**" }         # glob below the mount
     place: { tier: nvme, pack: never }
@@ -37,8 +37,10 @@ rules:
   ]);
 });
 
-test('settings may be nested or written with dots, lists repeat', () => {
-  const { words } = parse('tier: { nvme: /mnt/a }\nnvme.high: 90\ncompress: [auto, "hdd:off"]\n');
+test('settings may be nested or written with dots, lists repeat', async () => {
+  const { words } = await parse(
+    'tier: { nvme: /mnt/a }\nnvme.high: 90\ncompress: [auto, "hdd:off"]\n',
+  );
   assert.deepEqual(
     words.map(({ name, value }) => [name, value]),
     [
@@ -51,12 +53,12 @@ test('settings may be nested or written with dots, lists repeat', () => {
   assert.equal(words[1].origin, 'reef.yaml:2: nvme.high: 90');
 });
 
-test('an empty file says nothing', () => {
-  assert.deepEqual(parse(''), { words: [], rules: [] });
-  assert.deepEqual(parse('# only a comment\n'), { words: [], rules: [] });
+test('an empty file says nothing', async () => {
+  assert.deepEqual(await parse(''), { words: [], rules: [] });
+  assert.deepEqual(await parse('# only a comment\n'), { words: [], rules: [] });
 });
 
-test('what is wrong is named with its line', () => {
+test('what is wrong is named with its line', async () => {
   const cases: [string, RegExp][] = [
     ['rules:\n  - match: { colour: red }\n    place: { tier: a }\n', /:2: .*"colour"/],
     ['rules:\n  - match: { pth: x }\n    place: {}\n', /did you mean path\?/],
@@ -70,5 +72,5 @@ test('what is wrong is named with its line', () => {
     ['config: other.yaml\n', /another/],
     ['a: 1\na: 2\n', /:2: /],
   ];
-  for (const [text, pattern] of cases) assert.match(refusal(text), pattern, text);
+  for (const [text, pattern] of cases) assert.match(await refusal(text), pattern, text);
 });

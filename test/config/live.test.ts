@@ -6,21 +6,27 @@ import { liveChanges } from '../../src/config/live.js';
 import { MS, flagsOf, withWords } from '../../src/config/mount-options.js';
 import { parseMountinfo } from '../../src/config/mountinfo.js';
 import { loadSettings } from '../../src/config/settings.js';
+import type { Settings } from '../../src/config/types.js';
 
-const load = (...options: string[]) =>
-  loadSettings({ options, environment: {}, defaultConfigFile: null, isRoot: true }).settings;
+async function load(...options: string[]): Promise<Settings> {
+  const sources = { options, environment: {}, defaultConfigFile: null, isRoot: true };
+  return (await loadSettings(sources)).settings;
+}
 
-test('only what the new words change is written over the settings in use', () => {
-  const before = load('policy=balanced,high=90');
-  assert.deepEqual(liveChanges(before, load('policy=balanced,high=90', 'high=90,noexec')), {});
-  const changes = liveChanges(before, load('policy=balanced,high=90', 'policy=archive'));
+test('only what the new words change is written over the settings in use', async () => {
+  const before = await load('policy=balanced,high=90');
+  assert.deepEqual(
+    liveChanges(before, await load('policy=balanced,high=90', 'high=90,noexec')),
+    {},
+  );
+  const changes = liveChanges(before, await load('policy=balanced,high=90', 'policy=archive'));
   assert.equal(changes.policy, 'archive');
   assert.equal(changes.watermarks?.high, 90, 'said by name before');
   assert.equal(changes.promote, 'never');
   assert.ok(!('mount' in changes) && !('migrateRate' in changes));
 });
 
-test('what is fixed at mounting is refused by the name of its option', () => {
+test('what is fixed at mounting is refused by the name of its option', async () => {
   const cases: Record<string, string> = {
     'tier.nvme=/elsewhere': 'tier.NAME',
     'passthrough=off': 'passthrough',
@@ -29,15 +35,16 @@ test('what is fixed at mounting is refused by the name of its option', () => {
     'wait-for-tiers=5s': 'wait-for-tiers',
   };
   for (const [option, name] of Object.entries(cases)) {
+    const [before, after] = [await load(), await load(option)];
     assert.throws(
-      () => liveChanges(load(), load(option)),
+      () => liveChanges(before, after),
       (error) =>
         error instanceof CoralError &&
         error.exitCode === ExitCode.usage &&
         error.message.includes(`${name}=`),
       option,
     );
-    assert.deepEqual(liveChanges(load(option), load(option, option)), {});
+    assert.deepEqual(liveChanges(await load(option), await load(option, option)), {});
   }
 });
 

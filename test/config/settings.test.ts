@@ -6,13 +6,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { CoralError, ExitCode } from '../../src/config/errors.js';
 import { MS } from '../../src/config/mount-options.js';
+import { joinOptions, splitOptions } from '../../src/config/option-list.js';
 import { OPTIONS, writtenForm, type OptionSpec } from '../../src/config/option-table.js';
-import {
-  checkTierNames,
-  joinOptions,
-  loadSettings,
-  splitOptions,
-} from '../../src/config/settings.js';
+import { checkTierNames, loadSettings } from '../../src/config/settings.js';
 import type { Settings } from '../../src/config/types.js';
 
 interface Sources {
@@ -22,15 +18,15 @@ interface Sources {
   isRoot?: boolean;
 }
 
-function load({ o = [], env = {}, file = null, isRoot = true }: Sources): Settings {
+async function load({ o = [], env = {}, file = null, isRoot = true }: Sources): Promise<Settings> {
   const sources = { options: o, environment: env, defaultConfigFile: file, isRoot };
-  return loadSettings(sources).settings;
+  return (await loadSettings(sources)).settings;
 }
 
 /** The message of the usage error that `sources` give; it is one line. */
-function refusal(sources: Sources): string {
+async function refusal(sources: Sources): Promise<string> {
   try {
-    load(sources);
+    await load(sources);
   } catch (error) {
     assert.ok(error instanceof CoralError, String(error));
     assert.equal(error.exitCode, ExitCode.usage);
@@ -48,8 +44,8 @@ function yaml(context: TestContext, text: string): string {
   return path;
 }
 
-test('without any option a volume is mounted with useful defaults', () => {
-  const settings = load({});
+test('without any option a volume is mounted with useful defaults', async () => {
+  const settings = await load({});
   assert.equal(settings.policy, 'balanced');
   assert.ok(settings.watermarks.low < settings.watermarks.high);
   assert.equal(settings.migrateRate, Infinity);
@@ -58,8 +54,8 @@ test('without any option a volume is mounted with useful defaults', () => {
   assert.deepEqual(settings.rules, []);
 });
 
-test('every option is read from the command line', () => {
-  const settings = load({
+test('every option is read from the command line', async () => {
+  const settings = await load({
     o: [
       'policy=archive,tier.nvme=/mnt/a,tier.hdd=/mnt/b,high=70,low=50,nvme.high=95,nvme.low=90',
       'promote=heat,settle=3s,cold-after=2h,half-life=1d,compress=zstd:3',
@@ -88,13 +84,13 @@ test('every option is read from the command line', () => {
   assert.equal(settings.log, 'debug');
 });
 
-test('command line wins over environment, environment over file, file over preset', (context) => {
+test('command line wins over environment, environment over file, file over preset', async (context) => {
   const file = yaml(
     context,
     'policy: capacity\ncold-after: 1h\nsettle: 1s\nhalf-life: 1h\nnvme: { high: 90 }\n' +
       'compress: [auto, "hdd:zstd:9"]\n',
   );
-  const settings = load({
+  const settings = await load({
     o: [`config=${file},cold-after=3h,compress=ssd:off`],
     env: { CORAL_REEF_COLD_AFTER: '2h', CORAL_REEF_SETTLE: '2s', CORAL_REEF_TIER_HDD: '/mnt/hdd' },
   });
@@ -108,15 +104,15 @@ test('command line wins over environment, environment over file, file over prese
   assert.equal(settings.configFile, file);
 });
 
-test('a file beside the volume is read without being named; one that is named must exist', (context) => {
+test('a file beside the volume is read without being named; one that is named must exist', async (context) => {
   const file = yaml(context, 'cold-after: 5m\n');
-  assert.equal(load({ file }).coldAfterMs, 300_000);
-  assert.equal(load({ file: `${file}.none` }).configFile, null);
-  assert.match(refusal({ o: [`config=${file}.none`] }), /reef\.yaml\.none.*does not exist/);
-  assert.equal(load({ env: { CORAL_REEF_CONFIG: file } }).coldAfterMs, 300_000);
+  assert.equal((await load({ file })).coldAfterMs, 300_000);
+  assert.equal((await load({ file: `${file}.none` })).configFile, null);
+  assert.match(await refusal({ o: [`config=${file}.none`] }), /reef\.yaml\.none.*does not exist/);
+  assert.equal((await load({ env: { CORAL_REEF_CONFIG: file } })).coldAfterMs, 300_000);
 });
 
-test('a wrong value names the option, the value and what is allowed', () => {
+test('a wrong value names the option, the value and what is allowed', async () => {
   const cases: [string, ...RegExp[]][] = [
     ['cold-after=10Q', /cold-after=10Q/, /"10Q"/, /30s/],
     ['migrate-rate=10Q', /migrate-rate/, /"10Q"/, /unlimited/],
@@ -138,107 +134,115 @@ test('a wrong value names the option, the value and what is allowed', () => {
     ['auto.high=5', /"auto"/],
   ];
   for (const [option, ...patterns] of cases) {
-    const message = refusal({ o: [option] });
+    const message = await refusal({ o: [option] });
     for (const pattern of patterns) assert.match(message, pattern, option);
   }
 });
 
-test('an unknown option is refused by name, with the one that was probably meant', () => {
-  assert.match(refusal({ o: ['polcy=balanced'] }), /"polcy".*did you mean policy\?/);
-  assert.match(refusal({ o: ['cold_after=1h'] }), /did you mean cold-after\?/);
-  assert.match(refusal({ o: ['nvme.hihg=90'] }), /did you mean nvme\.high\?/);
-  assert.match(refusal({ o: ['noatim'] }), /did you mean noatime\?/);
-  assert.match(refusal({ o: ['teir.nvme=/x'] }), /did you mean tier\.nvme\?/);
-  assert.match(refusal({ o: ['ro=1'] }), /"ro"/);
-  const stranger = refusal({ o: ['colour=red'] });
+test('an unknown option is refused by name, with the one that was probably meant', async () => {
+  assert.match(await refusal({ o: ['polcy=balanced'] }), /"polcy".*did you mean policy\?/);
+  assert.match(await refusal({ o: ['cold_after=1h'] }), /did you mean cold-after\?/);
+  assert.match(await refusal({ o: ['nvme.hihg=90'] }), /did you mean nvme\.high\?/);
+  assert.match(await refusal({ o: ['noatim'] }), /did you mean noatime\?/);
+  assert.match(await refusal({ o: ['teir.nvme=/x'] }), /did you mean tier\.nvme\?/);
+  assert.match(await refusal({ o: ['ro=1'] }), /"ro"/);
+  const stranger = await refusal({ o: ['colour=red'] });
   assert.match(stranger, /"colour"/);
   assert.doesNotMatch(stranger, /did you mean/);
-  assert.match(refusal({ o: ['__proto__=1'] }), /__proto__/);
-  assert.match(refusal({ o: ['constructor'] }), /constructor/);
+  assert.match(await refusal({ o: ['__proto__=1'] }), /__proto__/);
+  assert.match(await refusal({ o: ['constructor'] }), /constructor/);
 });
 
-test('a wrong value in the environment names the variable', () => {
-  assert.match(refusal({ env: { CORAL_REEF_HIGH: 'x' } }), /CORAL_REEF_HIGH=x/);
+test('a wrong value in the environment names the variable', async () => {
+  assert.match(await refusal({ env: { CORAL_REEF_HIGH: 'x' } }), /CORAL_REEF_HIGH=x/);
 });
 
-test('a variable that is no setting is told, and does not keep the volume from being mounted', () => {
+test('a variable that is no setting is told, and does not keep the volume from being mounted', async () => {
   const environment = {
     CORAL_REEF_COLD_AFTR: '1h',
     CORAL_REEF_VOLUME: '/x',
     CORAL_REEF_TEST_A: '',
   };
   const sources = { options: [], environment, defaultConfigFile: null, isRoot: true };
-  const { warnings } = loadSettings(sources);
+  const { warnings } = await loadSettings(sources);
   assert.equal(warnings.length, 1);
   assert.match(warnings[0], /CORAL_REEF_COLD_AFTR.*did you mean CORAL_REEF_COLD_AFTER\?/);
 });
 
-test('the options of every filesystem become flags of mount(2)', () => {
-  const flags = (o: string) => load({ o: [o] }).mount.flags;
-  assert.equal(flags(''), MS.NOSUID | MS.NODEV);
-  assert.equal(flags('rw,suid,dev'), 0);
-  assert.equal(flags('ro,suid,dev'), MS.RDONLY);
-  assert.equal(flags('suid,dev,noexec,sync,dirsync'), MS.NOEXEC | MS.SYNCHRONOUS | MS.DIRSYNC);
-  assert.equal(flags('suid,dev,relatime,noatime'), MS.NOATIME);
-  assert.equal(flags('suid,dev,noatime,relatime,nodiratime'), MS.RELATIME | MS.NODIRATIME);
-  assert.equal(flags('suid,dev,nosymfollow'), MS.NOSYMFOLLOW);
-  assert.equal(load({ o: ['ro'] }).mount.readOnly, true);
-  assert.equal(load({ o: ['ro,rw'] }).mount.readOnly, false);
+test('the options of every filesystem become flags of mount(2)', async () => {
+  const flags = async (o: string) => (await load({ o: [o] })).mount.flags;
+  assert.equal(await flags(''), MS.NOSUID | MS.NODEV);
+  assert.equal(await flags('rw,suid,dev'), 0);
+  assert.equal(await flags('ro,suid,dev'), MS.RDONLY);
+  assert.equal(
+    await flags('suid,dev,noexec,sync,dirsync'),
+    MS.NOEXEC | MS.SYNCHRONOUS | MS.DIRSYNC,
+  );
+  assert.equal(await flags('suid,dev,relatime,noatime'), MS.NOATIME);
+  assert.equal(await flags('suid,dev,noatime,relatime,nodiratime'), MS.RELATIME | MS.NODIRATIME);
+  assert.equal(await flags('suid,dev,nosymfollow'), MS.NOSYMFOLLOW);
+  assert.equal((await load({ o: ['ro'] })).mount.readOnly, true);
+  assert.equal((await load({ o: ['ro,rw'] })).mount.readOnly, false);
 });
 
-test('words for mount(8), fstab and systemd are accepted and mean nothing', () => {
+test('words for mount(8), fstab and systemd are accepted and mean nothing', async () => {
   const words =
     'auto,noauto,user,users,nofail,_netdev,defaults,x-systemd.requires-mounts-for=/mnt/nvme,' +
     'X-mount.mkdir,comment=mine,default_permissions,async,exec,atime';
-  assert.deepEqual(load({ o: [words] }).mount, load({}).mount);
+  assert.deepEqual((await load({ o: [words] })).mount, (await load({})).mount);
 });
 
-test('what root mounts is for everybody, what a user mounts only where he says so', () => {
-  assert.equal(load({}).mount.allowOther, true);
-  assert.equal(load({ o: ['noallow_other'] }).mount.allowOther, false);
-  assert.equal(load({ isRoot: false }).mount.allowOther, false);
-  assert.equal(load({ isRoot: false, o: ['allow_other'] }).mount.allowOther, true);
+test('what root mounts is for everybody, what a user mounts only where he says so', async () => {
+  assert.equal((await load({})).mount.allowOther, true);
+  assert.equal((await load({ o: ['noallow_other'] })).mount.allowOther, false);
+  assert.equal((await load({ isRoot: false })).mount.allowOther, false);
+  assert.equal((await load({ isRoot: false, o: ['allow_other'] })).mount.allowOther, true);
 });
 
-test('labels of SELinux reach the kernel as they were written', () => {
+test('labels of SELinux reach the kernel as they were written', async () => {
   const label = 'context="system_u:object_r:tmp_t:s0:c127,c456"';
-  assert.deepEqual(load({ o: [`${label},rootcontext=a_u:b_r:c_t:s0,ro`] }).mount.contexts, [
+  assert.deepEqual((await load({ o: [`${label},rootcontext=a_u:b_r:c_t:s0,ro`] })).mount.contexts, [
     label,
     'rootcontext=a_u:b_r:c_t:s0',
   ]);
-  assert.match(refusal({ o: ['tier.a="x,y"'] }), /y"/);
+  assert.match(await refusal({ o: ['tier.a="x,y"'] }), /y"/);
 });
 
-test('a mount goes with its daemon only where that is asked for', () => {
-  assert.equal(load({}).mount.autoUnmount, false);
-  assert.equal(load({ o: ['auto_unmount'] }).mount.autoUnmount, true);
+test('a mount goes with its daemon only where that is asked for', async () => {
+  assert.equal((await load({})).mount.autoUnmount, false);
+  assert.equal((await load({ o: ['auto_unmount'] })).mount.autoUnmount, true);
 });
 
-test('a comma in a path can be written', () => {
+test('a comma in a path can be written', async () => {
   assert.deepEqual(splitOptions('a=1,b=x\\,y,,c'), ['a=1', 'b=x,y', 'c']);
   assert.deepEqual(splitOptions('tier.a=/back\\\\slash'), ['tier.a=/back\\slash']);
   assert.deepEqual(splitOptions(joinOptions(['a=x,y', 'b=\\', 'ro'])), ['a=x,y', 'b=\\', 'ro']);
-  assert.equal(load({ o: ['tier.nvme=/mnt/a\\,b'] }).tierDirectories['nvme'], '/mnt/a,b');
+  assert.equal((await load({ o: ['tier.nvme=/mnt/a\\,b'] })).tierDirectories['nvme'], '/mnt/a,b');
 });
 
-test('one watermark alone draws the other along', () => {
-  assert.deepEqual(load({ o: ['high=40'] }).watermarks, { high: 40, low: 30 });
-  assert.deepEqual(load({ o: ['low=90'] }).watermarks, { high: 99, low: 90 });
-  assert.deepEqual(load({ o: ['nvme.high=20'] }).tierWatermarks['nvme'], { high: 20, low: 10 });
+test('one watermark alone draws the other along', async () => {
+  assert.deepEqual((await load({ o: ['high=40'] })).watermarks, { high: 40, low: 30 });
+  assert.deepEqual((await load({ o: ['low=90'] })).watermarks, { high: 99, low: 90 });
+  assert.deepEqual((await load({ o: ['nvme.high=20'] })).tierWatermarks['nvme'], {
+    high: 20,
+    low: 10,
+  });
   for (let high = 1; high <= 99; high += 1) {
-    const marks = load({ o: [`high=${high}`] }).watermarks;
+    const marks = (await load({ o: [`high=${high}`] })).watermarks;
     assert.ok(marks.low < marks.high && marks.high === high, JSON.stringify(marks));
   }
 });
 
-test('a tier that the volume does not have is refused wherever it is named', (context) => {
+test('a tier that the volume does not have is refused wherever it is named', async (context) => {
   const file = yaml(context, 'rules:\n  - match: {}\n    place: { tier: tape }\n');
   const tiers = ['nvme', 'hdd'];
   for (const option of ['tier.tape=/x', 'tape.high=50', 'compress=tape:off', `config=${file}`]) {
-    assert.throws(() => checkTierNames(load({ o: [option] }), tiers), /no tier "tape".*nvme, hdd/);
+    const settings = await load({ o: [option] });
+    assert.throws(() => checkTierNames(settings, tiers), /no tier "tape".*nvme, hdd/);
   }
-  assert.throws(() => checkTierNames(load({ o: ['nvm.high=50'] }), tiers), /did you mean nvme\?/);
-  checkTierNames(load({ o: ['nvme.high=50,tier.hdd=/x'] }), tiers);
+  const mistyped = await load({ o: ['nvm.high=50'] });
+  assert.throws(() => checkTierNames(mistyped, tiers), /did you mean nvme\?/);
+  checkTierNames(await load({ o: ['nvme.high=50,tier.hdd=/x'] }), tiers);
 });
 
 test('every row of the option table has a name, a value and a help text', () => {

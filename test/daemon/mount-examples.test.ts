@@ -12,9 +12,9 @@ const UNIT = 'coral\\x2dreef.mount';
 const read = (name: string) => readFileSync(directory + name, 'utf8');
 
 /** Refuses what `mount` would refuse. */
-function accepts(options: string): void {
+async function accepts(options: string): Promise<void> {
   const sources = { options: [options], environment: {}, defaultConfigFile: null, isRoot: true };
-  assert.deepEqual(loadSettings(sources).warnings, []);
+  assert.deepEqual((await loadSettings(sources)).warnings, []);
 }
 
 function value(unit: string, key: string): string {
@@ -25,7 +25,7 @@ function value(unit: string, key: string): string {
   return line.slice(key.length + 1);
 }
 
-test('the fstab line has six fields and options that mount accepts', () => {
+test('the fstab line has six fields and options that mount accepts', async () => {
   const lines = read('fstab')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -33,17 +33,17 @@ test('the fstab line has six fields and options that mount accepts', () => {
   const fields = lines[0].split(/\s+/);
   assert.deepEqual(fields.slice(1, 3), ['/coral-reef', 'fuse.coral-reef']);
   assert.deepEqual(fields.slice(4), ['0', '0']);
-  accepts(fields[3]);
+  await accepts(fields[3]);
 });
 
-test('the mount unit is named after its mount point and has options that mount accepts', () => {
+test('the mount unit is named after its mount point and has options that mount accepts', async () => {
   const escaped = value(UNIT, 'Where').slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-');
   assert.equal(`${escaped}.mount`, UNIT);
   assert.equal(value(UNIT, 'Type'), 'fuse.coral-reef');
-  accepts(value(UNIT, 'Options'));
+  await accepts(value(UNIT, 'Options'));
 });
 
-test('the service mounts in the foreground with options that mount accepts', () => {
+test('the service mounts in the foreground with options that mount accepts', async () => {
   const words = value('coral-reef.service', 'ExecStart').split(' ');
   assert.deepEqual(words.slice(1, 5), [
     'mount',
@@ -52,7 +52,7 @@ test('the service mounts in the foreground with options that mount accepts', () 
     '--foreground',
   ]);
   assert.equal(words[5], '-o');
-  accepts(words[6]);
+  await accepts(words[6]);
 });
 
 test('the container gets the models read-only, and nothing where no volume is mounted', () => {

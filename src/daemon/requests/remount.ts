@@ -15,6 +15,7 @@ import { textArgument } from './find.js';
 /** Arguments: `options`, our own ones as text for `-o`; `readOnly`, where it is to change. */
 export function createRemount(parts: Parts): Handler {
   let pausedBefore = false;
+  let turn: Promise<unknown> = Promise.resolve();
 
   async function becomeReadOnly(): Promise<void> {
     pausedBefore = parts.migration.status().state === 'paused';
@@ -30,23 +31,30 @@ export function createRemount(parts: Parts): Handler {
     if (!pausedBefore && parts.plan.settings.migrateRate !== 0) parts.migration.resume();
   }
 
-  return async (args): Promise<RemountDocument> => {
+  async function remount(args: Record<string, unknown>): Promise<RemountDocument> {
     const { mountpoint, directory: volume, settings } = parts.plan;
-    const changed = changeSettings(parts, textArgument(args, 'options'));
+    const changed = await changeSettings(parts, textArgument(args, 'options'));
     const { readOnly = settings.mount.readOnly } = args;
     if (readOnly === true && !settings.mount.readOnly) await becomeReadOnly();
     if (readOnly === false && settings.mount.readOnly) await becomeWritable();
     parts.log.info({ changed, readOnly: settings.mount.readOnly }, 'remounted');
     return { mountpoint, volume, readOnly: settings.mount.readOnly, changed };
+  }
+
+  /** One after the other: each makes a difference to what the one before it left. */
+  return (args) => {
+    const mine = turn.then(() => remount(args));
+    turn = mine.catch(() => undefined);
+    return mine;
   };
 }
 
 /** @returns the names of what changed. @throws CoralError where nothing was changed */
-function changeSettings({ plan, migration, log }: Parts, text: string): string[] {
+async function changeSettings({ plan, migration, log }: Parts, text: string): Promise<string[]> {
   if (text === '') return [];
   const options = [...plan.options, text];
-  const before = settingsFor(plan.directory, plan.options).settings;
-  const after = settingsFor(plan.directory, options).settings;
+  const { settings: before } = await settingsFor(plan.directory, plan.options);
+  const { settings: after } = await settingsFor(plan.directory, options);
   const changes = liveChanges(before, after);
   checkTierNames(
     after,
