@@ -79,16 +79,25 @@ export function scenario(
   });
 }
 
+/** What cleans up when it is over: a test's context, or what a script has in its place. */
+export type Ending = Pick<TestContext, 'after'>;
+
 /** Makes the volume, mounts it, and sees to it that it is cleaned up after the test. */
-export async function createVolume(context: TestContext, options: VolumeOptions = {}) {
+export async function createVolume(context: Ending, options: VolumeOptions = {}) {
+  const volume = await createPlace(context);
+  for (const name of TIERS) await makeTier(volume.root, name, options.media ?? 'directories');
+  await volume.init(options.capacity ?? {});
+  if (options.mount !== null) await volume.mount(options.mount);
+  return volume;
+}
+
+/** Where a volume is to be, with a mount point and nothing else, cleaned up after the test. */
+export async function createPlace(context: Ending): Promise<TestVolume> {
   const root = await mkdtemp(join(tmpdir(), 'coral-reef-e2e-'));
   const volume = new TestVolume(root);
   leftOver.add(root);
   context.after(() => cleanUp(root));
   await mkdir(volume.mountpoint);
-  for (const name of TIERS) await makeTier(root, name, options.media ?? 'directories');
-  await volume.init(options.capacity ?? {});
-  if (options.mount !== null) await volume.mount(options.mount);
   return volume;
 }
 
