@@ -45,6 +45,10 @@ export interface PackedPlan {
   /** Length of the record in the pack, header included, in bytes. */
   stored: Uint32Array;
   packPaths: string[];
+  /** Of the packs at `packPaths`: another one in its place is damage. */
+  packIds: number[];
+  /** 16 bytes. */
+  volumeId: Buffer;
 }
 
 /** A native pack plan with its packs held open; works on after the packs are unlinked. */
@@ -93,9 +97,13 @@ export interface PackWriter {
    * One call at a time.
    */
   append(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<AppendResult>;
-  /** Copies whole records from another pack, verifying each one's checksum. Rejects with EBADMSG. */
+  /**
+   * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
+   * also where another pack than `sourceId` lies there.
+   */
   copyRecords(
     sourcePath: string,
+    sourceId: number,
     offsets: Float64Array,
     stored: Uint32Array,
   ): Promise<AppendResult>;

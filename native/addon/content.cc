@@ -65,6 +65,14 @@ bool ReadUint32s(Napi::Value value, std::vector<uint32_t>* numbers) {
   return true;
 }
 
+bool ReadVolumeId(Napi::Value value, std::array<uint8_t, 16>* id) {
+  if (!value.IsBuffer()) return false;
+  const auto bytes = value.As<Napi::Buffer<uint8_t>>();
+  if (bytes.Length() != id->size()) return false;
+  std::copy_n(bytes.Data(), bytes.Length(), id->begin());
+  return true;
+}
+
 Napi::Value NewUint32Array(Napi::Env env, const std::vector<uint32_t>& numbers) {
   auto array = Napi::Uint32Array::New(env, numbers.size());
   std::copy(numbers.begin(), numbers.end(), array.Data());

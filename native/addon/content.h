@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -70,6 +71,8 @@ Status DuplicateFd(Napi::Value value, UniqueFd* fd);
 bool IsTypedArray(Napi::Value value, napi_typedarray_type type);
 // False where the value is no such array or an element is no whole number from 0 to 2^53.
 bool ReadOffsets(Napi::Value value, std::vector<uint64_t>* numbers);
+// 16 bytes of a Buffer.
+bool ReadVolumeId(Napi::Value value, std::array<uint8_t, 16>* id);
 bool ReadUint32s(Napi::Value value, std::vector<uint32_t>* numbers);
 
 Napi::Value NewUint32Array(Napi::Env env, const std::vector<uint32_t>& numbers);

@@ -67,15 +67,19 @@ Napi::Value Append(const Napi::CallbackInfo& info, const std::shared_ptr<WriterH
 Napi::Value CopyRecords(const Napi::CallbackInfo& info,
                         const std::shared_ptr<WriterHandle>& handle) {
   RecordPlaces records;
-  if (!info[0].IsString() || !ReadOffsets(info[1], &records.offsets) ||
-      !ReadUint32s(info[2], &records.stored) || records.offsets.size() != records.stored.size()) {
+  uint64_t source_id = 0;
+  if (!info[0].IsString() || !ReadInteger(info[1], &source_id) ||
+      !ReadOffsets(info[2], &records.offsets) || !ReadUint32s(info[3], &records.stored) ||
+      records.offsets.size() != records.stored.size()) {
     return Rejected(info.Env(), Status::Error(EINVAL, "copy records"));
   }
   auto appended = std::make_shared<Appended>();
   return RunOnWriter(
       info.Env(), handle, CopyPool(),
-      [source = info[0].As<Napi::String>().Utf8Value(), records = std::move(records), appended](
-          PackWriter& writer) { return writer.CopyRecords(source, records, appended.get()); },
+      [source = info[0].As<Napi::String>().Utf8Value(), source_id, records = std::move(records),
+       appended](PackWriter& writer) {
+        return writer.CopyRecords(source, source_id, records, appended.get());
+      },
       FinishAppended(appended));
 }
 
@@ -113,12 +117,10 @@ Napi::Object NewWriter(Napi::Env env, std::shared_ptr<PackWriter> writer) {
 
 Napi::Value CreatePackWriter(const Napi::CallbackInfo& info) {
   PackIdentity identity;
-  if (!info[0].IsString() || !ReadInteger(info[1], &identity.pack_id) || !info[2].IsBuffer()) {
+  if (!info[0].IsString() || !ReadInteger(info[1], &identity.pack_id) ||
+      !ReadVolumeId(info[2], &identity.volume_id)) {
     return ThrowInvalid(info.Env(), "pack writer");
   }
-  const auto volume = info[2].As<Napi::Buffer<uint8_t>>();
-  if (volume.Length() != identity.volume_id.size()) return ThrowInvalid(info.Env(), "pack writer");
-  std::copy_n(volume.Data(), volume.Length(), identity.volume_id.begin());
   std::shared_ptr<PackWriter> writer;
   const auto path = info[0].As<Napi::String>().Utf8Value();
   const auto status = PackWriter::Create(path, identity, &writer);

@@ -41,6 +41,16 @@ bool ReadPaths(Napi::Value value, std::vector<std::string>* paths) {
   return true;
 }
 
+bool ReadIds(Napi::Value value, std::vector<uint64_t>* ids) {
+  if (!value.IsArray()) return false;
+  const auto array = value.As<Napi::Array>();
+  ids->resize(array.Length());
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    if (!ReadInteger(array[i], &(*ids)[i])) return false;
+  }
+  return true;
+}
+
 bool ReadDescription(Napi::Value value, PlanDescription* description) {
   if (!value.IsObject()) return false;
   const auto object = value.As<Napi::Object>();
@@ -52,7 +62,9 @@ bool ReadDescription(Napi::Value value, PlanDescription* description) {
          ReadUint32s(object.Get("lengths"), &description->lengths) &&
          ReadOffsets(object.Get("offsets"), &description->offsets) &&
          ReadUint32s(object.Get("stored"), &description->stored) &&
-         ReadPaths(object.Get("packPaths"), &description->pack_paths);
+         ReadPaths(object.Get("packPaths"), &description->pack_paths) &&
+         ReadIds(object.Get("packIds"), &description->pack_ids) &&
+         ReadVolumeId(object.Get("volumeId"), &description->volume_id);
 }
 
 Napi::Value OpenPlan(const Napi::CallbackInfo& info) {

@@ -146,13 +146,19 @@ void PackWriter::RollBack(uint64_t size, size_t entries) {
   if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) broken_ = true;
 }
 
-Status PackWriter::CopyRecords(const std::string& source_path, const RecordPlaces& records,
-                               Appended* appended) {
+Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_id,
+                               const RecordPlaces& records, Appended* appended) {
   auto status = CheckUsable();
   if (!status.ok()) return status;
   std::shared_ptr<PackFile> source;
   status = PackFile::Open(source_path, &source);
   if (!status.ok()) return status;
+  uint64_t seed = 0;
+  status = source->Seed(&seed);
+  if (!status.ok()) return status;
+  if (seed != PackIdentity{source_id, identity_.volume_id}.Seed()) {
+    return Status::Error(EBADMSG, "pack identity", source_path);
+  }
   const uint64_t size = size_;
   const size_t entries = entries_.size();
   const size_t count = records.offsets.size();
@@ -163,7 +169,7 @@ Status PackWriter::CopyRecords(const std::string& source_path, const RecordPlace
            bytes + records.stored[last] <= kMaxRun) {
       bytes += records.stored[last++];
     }
-    status = CopyRun(*source, records, first, last, appended);
+    status = CopyRun(*source, seed, records, first, last, appended);
     if (!status.ok()) {
       RollBack(size, entries);
       return status;
@@ -174,17 +180,14 @@ Status PackWriter::CopyRecords(const std::string& source_path, const RecordPlace
 }
 
 // Copies records that lie side by side.
-Status PackWriter::CopyRun(PackFile& source, const RecordPlaces& records, size_t first, size_t last,
-                           Appended* appended) {
+Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records,
+                           size_t first, size_t last, Appended* appended) {
   const auto start = records.offsets[first];
   const size_t length = records.offsets[last - 1] + records.stored[last - 1] - start;
   if (length > kRecordHeaderSize + kMaxRun) {
     return Status::Error(EBADMSG, "record length", source.path());
   }
   auto status = PassBackground(length, &control_);
-  if (!status.ok()) return status;
-  uint64_t seed = 0;
-  status = source.Seed(&seed);
   if (!status.ok()) return status;
   const auto buffer = TakeBuffer(length);
   size_t got = 0;

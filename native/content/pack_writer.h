@@ -49,9 +49,9 @@ class PackWriter {
   // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
   Status Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
                 Appended* appended);
-  // EBADMSG where a record is damaged.
-  Status CopyRecords(const std::string& source_path, const RecordPlaces& records,
-                     Appended* appended);
+  // EBADMSG where a record is damaged, or the file is not pack `source_id` of this volume.
+  Status CopyRecords(const std::string& source_path, uint64_t source_id,
+                     const RecordPlaces& records, Appended* appended);
   Status Sync();
   Status Seal();
 
@@ -66,8 +66,8 @@ class PackWriter {
   static void Encode(Encoder& encoder, const ChunkBatch& batch, size_t chunk, Pending* record);
   Status CheckUsable() const;
   Status Write(std::vector<Pending>& records, Appended* appended);
-  Status CopyRun(PackFile& source, const RecordPlaces& records, size_t first, size_t last,
-                 Appended* appended);
+  Status CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records, size_t first,
+                 size_t last, Appended* appended);
   void RollBack(uint64_t size, size_t entries);
 
   const UniqueFd fd_;

@@ -29,7 +29,8 @@ bool RowIsValid(const PlanDescription& rows, size_t i) {
 
 bool IsValid(const PlanDescription& rows) {
   const size_t count = rows.lengths.size();
-  if (rows.packs.size() != count || rows.offsets.size() != count || rows.stored.size() != count) {
+  if (rows.packs.size() != count || rows.offsets.size() != count || rows.stored.size() != count ||
+      rows.pack_ids.size() != rows.pack_paths.size()) {
     return false;
   }
   uint64_t sum = 0;
@@ -81,6 +82,7 @@ Plan::Plan(PlanDescription description) : rows_(std::move(description)) {
     start += length;
   }
   starts_.push_back(start);
+  for (const auto id : rows_.pack_ids) seeds_.push_back(PackIdentity{id, rows_.volume_id}.Seed());
 }
 
 Status Plan::Read(uint64_t offset, uint32_t length, ReadResult* out, Damage* damage) {
@@ -108,6 +110,9 @@ Status Plan::ReadRange(Request& request, size_t first) {
     auto run = RunAt(request, chunk);
     auto status = PackOf(chunk).Seed(&run.seed);
     if (!status.ok()) return Fail(request, chunk, "the pack's header is damaged");
+    if (run.seed != seeds_[static_cast<size_t>(rows_.packs[chunk])]) {
+      return Fail(request, chunk, "another pack lies in its place");
+    }
     status = ReadRun(request, run);
     if (!status.ok()) return status;
     chunk = run.last;

@@ -1,6 +1,7 @@
 // A packed file as something to read from: which record of which pack holds which of its bytes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,6 +21,9 @@ struct PlanDescription {
   std::vector<uint64_t> offsets;
   std::vector<uint32_t> stored;  // Record length, header included.
   std::vector<std::string> pack_paths;
+  // What the headers of these packs must say: another pack in one's place is damage.
+  std::vector<uint64_t> pack_ids;
+  std::array<uint8_t, 16> volume_id = {};
 };
 
 // Chunks [first, last) that are zeros throughout, or that are to be read together.
@@ -76,6 +80,7 @@ class Plan : public DataSource {
   const PlanDescription rows_;
   std::vector<uint64_t> starts_;  // File offset of each chunk, and the size at the end.
   std::vector<std::shared_ptr<PackFile>> packs_;
+  std::vector<uint64_t> seeds_;  // Of each pack, as it has to be.
 };
 
 }  // namespace coral

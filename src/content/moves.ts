@@ -63,7 +63,8 @@ function copyChunks(
 ): Promise<Appended> {
   const offsets = Float64Array.from(chunks, ({ from }) => from.offset);
   const stored = Uint32Array.from(chunks, ({ from }) => from.stored);
-  return writers.copy(target, packs.path(sourcePack), offsets, stored, use);
+  const source = { path: packs.path(sourcePack), packId: sourcePack };
+  return writers.copy(target, source, offsets, stored, use);
 }
 
 /** One turn. A chunk that changed its place meanwhile keeps it; its copy is dead space. */

@@ -16,7 +16,7 @@ export interface PackWriters {
   /** Copies records of another pack. @throws EBADMSG where one is damaged, ENOSPC. */
   copy(
     tier: Tier,
-    source: string,
+    source: { path: string; packId: number },
     offsets: Float64Array,
     stored: Uint32Array,
     use: Use,
@@ -49,7 +49,9 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     append: (tier, batch, indexes, level, use) =>
       on(tier).write(use, (writer) => writer.append(batch, indexes, level)),
     copy: (tier, source, offsets, stored, use) =>
-      on(tier).write(use, (writer) => writer.copyRecords(source, offsets, stored)),
+      on(tier).write(use, (writer) =>
+        writer.copyRecords(source.path, source.packId, offsets, stored),
+      ),
     async sync(packIds) {
       for (const packId of [...packIds]) await of(packId)?.sync(packId);
     },

@@ -7,6 +7,7 @@
  */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { native, type PackScan } from '../native.js';
 import type { Store, Table } from '../store/types.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { contentError, errnoOf } from './errors.js';
@@ -165,6 +166,22 @@ export function loadPacks(store: Store): Map<number, PackRecord> {
     records.set(packId, decodePack(packId, value));
   }
   return records;
+}
+
+/**
+ * A shallow scan of a pack by its number. @throws EBADMSG where another pack lies in its place: what is true of
+ * that one must not be done to this one, nor what is decided about this one to that file.
+ */
+export async function scanOwn(
+  { packs, volumeId }: { packs: Packs; volumeId: Buffer },
+  packId: number,
+): Promise<PackScan> {
+  const path = packs.path(packId);
+  const scan = await native.scanPack(path, false);
+  const own = scan.packId === packId && scan.volumeId.equals(volumeId);
+  // A valid length of 0 means that no header got to the disk.
+  if (own || scan.validLength === 0) return scan;
+  throw contentError('EBADMSG', `${path} is pack ${scan.packId}, of this or another volume`);
 }
 
 export function packDirectory(tiers: TierSet, tier: Tier): string {

@@ -26,18 +26,15 @@ export interface Plans {
   drop(ino: number): void;
 }
 
+type PlanParts = Pick<ContentParts, 'index' | 'packs' | 'recipes' | 'volumeId'>;
+
 interface KeptPlan {
   plan: PackedPlan;
   recipeId: number;
   epoch: number;
 }
 
-interface BuiltPlan {
-  plan: PackedPlan;
-  packIds: number[];
-}
-
-export function createPlans(parts: Pick<ContentParts, 'index' | 'packs' | 'recipes'>): Plans {
+export function createPlans(parts: PlanParts): Plans {
   const { index, packs, recipes } = parts;
   const kept = new LRUCache<number, KeptPlan>({
     maxSize: PLAN_CACHE_BYTES,
@@ -47,8 +44,8 @@ export function createPlans(parts: Pick<ContentParts, 'index' | 'packs' | 'recip
   /** A pack goes away only after its chunks moved, so another look finds them. */
   async function build(count: number, slices: () => Iterable<Segment>): Promise<PackedPlan> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const { plan, packIds } = await buildOnce(parts, count, slices());
-      if (packIds.every((packId) => isThere(packs, packId))) return plan;
+      const plan = await buildOnce(parts, count, slices());
+      if (plan.packIds.every((packId) => isThere(packs, packId))) return plan;
     }
     throw contentError('EIO', 'the packs of a file went away while its plan was made');
   }
@@ -104,11 +101,11 @@ function* slicesOf({ hashes, lengths, zero }: Recipe): Iterable<Segment> {
 }
 
 async function buildOnce(
-  { index, packs }: { index: ChunkIndex; packs: Packs },
+  { index, packs, volumeId }: Omit<PlanParts, 'recipes'>,
   count: number,
   slices: Iterable<Segment>,
-): Promise<BuiltPlan> {
-  const plan = emptyPlan(count);
+): Promise<PackedPlan> {
+  const plan = emptyPlan(count, volumeId);
   const numbers = new Map<number, number>();
   let at = 0;
   for (const slice of slices) {
@@ -120,19 +117,20 @@ async function buildOnce(
     }
     if (at < count) await giveWay();
   }
-  return { plan, packIds: [...numbers.keys()] };
+  return plan;
 
   function numberOf(packId: number): number {
     let number = numbers.get(packId);
     if (number === undefined) {
       number = plan.packPaths.push(packs.path(packId)) - 1;
+      plan.packIds.push(packId);
       numbers.set(packId, number);
     }
     return number;
   }
 }
 
-function emptyPlan(count: number): PackedPlan {
+function emptyPlan(count: number, volumeId: Buffer): PackedPlan {
   return {
     size: 0,
     lengths: new Uint32Array(count),
@@ -140,6 +138,8 @@ function emptyPlan(count: number): PackedPlan {
     offsets: new Float64Array(count),
     stored: new Uint32Array(count),
     packPaths: [],
+    packIds: [],
+    volumeId,
   };
 }
 

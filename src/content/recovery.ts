@@ -12,7 +12,7 @@ import { readdir } from 'node:fs/promises';
 import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { PLAN_SLICE_CHUNKS } from './limits.js';
-import { packDirectory } from './packs.js';
+import { packDirectory, scanOwn } from './packs.js';
 import type { ContentParts } from './parts.js';
 import { hashAt, type PackRecord } from './records.js';
 import { bury, countLive, doom } from './removal.js';
@@ -75,7 +75,7 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   const path = packs.path(record.packId);
   try {
     if (record.live === 0) return await removeUnused(parts, record);
-    const scan = await native.scanPack(path, false);
+    const scan = await scanOwn(parts, record.packId);
     markDamaged(parts, record.packId, scan);
     const lost = await findLost(parts, record, scan);
     if (lost.some(({ offset }) => offset >= scan.validLength)) return;

@@ -5,11 +5,12 @@
  * 1. doomed in the catalogue, and that is durable;
  * 2. unlinked; 3. forgotten.
  */
-import { native, type PackScan } from '../native.js';
+import type { PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { errnoOf } from './errors.js';
 import { PLAN_SLICE_CHUNKS } from './limits.js';
 import type { ContentParts } from './parts.js';
+import { scanOwn } from './packs.js';
 import { hashAt, type PackRecord } from './records.js';
 import { giveWay } from './turns.js';
 
@@ -90,9 +91,9 @@ export async function doom(parts: ContentParts, record: PackRecord): Promise<voi
 }
 
 /** Undefined where there is no file. */
-async function scanFile({ packs }: ContentParts, packId: number): Promise<PackScan | undefined> {
+async function scanFile(parts: ContentParts, packId: number): Promise<PackScan | undefined> {
   try {
-    return await native.scanPack(packs.path(packId), false);
+    return await scanOwn(parts, packId);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -20,6 +20,7 @@ import {
   packBytes,
   packFile,
   randomBytes,
+  readBack,
   reclaimAll,
   removeBench,
   SLOW,
@@ -82,6 +83,40 @@ test('an open pack that lost committed data is reported and not cut; the rest of
   await packFile(bench, 12, second);
   await assertReads(bench, 11, second);
 });
+
+/** Two packs of one chunk each, equally long, so that a record of one lies where the other's does. */
+async function packTwins(): Promise<[string, string]> {
+  await packFile(bench, 10, first.subarray(0, 10_000));
+  await closeBench(bench);
+  await restart();
+  await packFile(bench, 11, second.subarray(0, 10_000));
+  const [one, two] = bench.content.packs().map(({ packId }) => pathOf(packId));
+  return [one, two];
+}
+
+function swapFiles(one: string, two: string): void {
+  renameSync(one, `${one}.away`);
+  renameSync(two, one);
+  renameSync(`${one}.away`, two);
+}
+
+for (const end of [closeBench, crash]) {
+  test(`two packs in each other's place: no wrong data, no other pack removed (${end.name})`, async () => {
+    const [one, two] = await packTwins();
+    await end(bench);
+    swapFiles(one, two);
+    await restart();
+    for (const ino of [10, 11]) await assert.rejects(readBack(bench, ino), { code: 'EIO' });
+    // The pack that nothing needs any more is not the one that lies there.
+    bench.content.releaseRecipe(10);
+    await reclaimAll(bench);
+    assert.ok(existsSync(one));
+    await closeBench(bench);
+    swapFiles(one, two);
+    await restart();
+    await assertReads(bench, 11, second.subarray(0, 10_000));
+  });
+}
 
 test('a chunk that scrub found bad is no dedup hit: storing it again heals every file', async () => {
   await packFile(bench, 10, first);

@@ -26,6 +26,7 @@ import {
   USUAL,
   withFile,
   type Random,
+  VOLUME_ID,
 } from './content-kit.js';
 
 /** A file with data and holes at random places. */
@@ -182,12 +183,35 @@ test('a plan that contradicts itself or names a pack that is not there is refuse
     { stored: plan.stored.map(() => 0xffffffff) },
     { stored: plan.stored.map(() => 1) },
     { lengths: plan.lengths.map(() => 0), size: 0 },
+    { packIds: [] },
+    { packIds: [-1] },
+    { volumeId: Buffer.alloc(15) },
   ];
   for (const change of wrong) {
     assert.throws(() => native.openPlan({ ...plan, ...change }), { code: 'EINVAL' });
   }
   const path = '/does/not/exist.pack';
   assert.throws(() => native.openPlan({ ...plan, packPaths: [path] }), { code: 'ENOENT', path });
+});
+
+test('another pack in the place of one is EIO, though its records lie and are as long as those', async (t) => {
+  const directory = temporaryDirectory(t);
+  const random = randomFrom(testSeed(t));
+  const limits = { min: 512, average: 512, max: 512 };
+  const pack = (name: string, packId: number, volumeId = VOLUME_ID) =>
+    packData(directory, noise(5_120, random), { limits, name, packId, volumeId });
+  const { plan, packPath } = await pack('own', 7);
+  const others = [await pack('other', 8), await pack('foreign', 7, Buffer.alloc(16, 1))];
+  for (const other of others) {
+    assert.deepEqual(other.plan.offsets, plan.offsets);
+    const misplaced = { ...plan, packPaths: [other.packPath] };
+    await assert.rejects(hydrated(directory, misplaced), { code: 'EIO', path: other.packPath });
+    const writer = native.createPackWriter(`${other.packPath}.copy`, 9, VOLUME_ID);
+    const copy = (path: string) => writer.copyRecords(path, 7, plan.offsets, plan.stored);
+    await assert.rejects(copy(other.packPath), { code: 'EBADMSG', path: other.packPath });
+    assert.equal((await copy(packPath)).offsets.length, plan.offsets.length);
+    writer.close();
+  }
 });
 
 test('a plan with the wrong length or place of a chunk is EIO, not other bytes', async (t) => {

@@ -55,6 +55,8 @@ function planOfOne(packPath: string, length: number, stored: number): PackedPlan
     offsets: Float64Array.of(FIRST_RECORD),
     stored: Uint32Array.of(stored),
     packPaths: [packPath],
+    packIds: [7],
+    volumeId: VOLUME_ID,
   };
 }
 

@@ -122,6 +122,7 @@ export async function appendFile(
   packPath: string,
   cut: Cutting,
   level: number,
+  { packId = 7, volumeId = VOLUME_ID }: Pick<Packing, 'packId' | 'volumeId'> = {},
 ) {
   const rows = { packs: [] as number[], offsets: [] as number[], stored: [] as number[] };
   for (const batch of cut.batches) {
@@ -135,14 +136,14 @@ export async function appendFile(
       rows.stored.push(stored ? appended.stored[next++] : 0);
     }
   }
-  return planOf(packPath, cut.lengths, rows);
+  return { ...planOf(packPath, cut.lengths, rows), packIds: [packId], volumeId };
 }
 
 function planOf(
   packPath: string,
   lengths: number[],
   rows: { packs: number[]; offsets: number[]; stored: number[] },
-): PackedPlan {
+): Omit<PackedPlan, 'packIds' | 'volumeId'> {
   return {
     size: lengths.reduce((sum, length) => sum + length, 0),
     lengths: Uint32Array.from(lengths),
@@ -164,15 +165,20 @@ export interface Packing {
   limits?: Limits;
   seal?: boolean;
   name?: string;
+  packId?: number;
+  volumeId?: Buffer;
+  /** Offsets at which a chunk ends. */
+  cuts?: Float64Array;
 }
 
 /** Packs `data` into a pack of its own in `directory`. */
 export async function packData(directory: string, data: Buffer, packing: Packing = {}) {
-  const { level = 0, limits = SMALL, seal = false, name = 'data' } = packing;
-  const cut = await cutFile(storeFile(directory, name, data), limits);
+  const { level = 0, limits = SMALL, seal = false, name = 'data', cuts } = packing;
+  const { packId = 7, volumeId = VOLUME_ID } = packing;
+  const cut = await cutFile(storeFile(directory, name, data), limits, undefined, cuts);
   const packPath = join(directory, `${name}.pack`);
-  const writer = native.createPackWriter(packPath, 7, VOLUME_ID);
-  const plan = await appendFile(writer, packPath, cut, level);
+  const writer = native.createPackWriter(packPath, packId, volumeId);
+  const plan = await appendFile(writer, packPath, cut, level, { packId, volumeId });
   await writer.sync();
   if (seal) await writer.seal();
   writer.close();

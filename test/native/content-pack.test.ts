@@ -137,6 +137,7 @@ test('records moved to another pack are the same chunks there', async (t) => {
   const order = [...plan.offsets.keys()].filter((i) => i % 3 !== 0);
   const copied = await writer.copyRecords(
     packPath,
+    7,
     Float64Array.from(order.map((i) => plan.offsets[i])),
     Uint32Array.from(order.map((i) => plan.stored[i])),
   );
@@ -159,13 +160,13 @@ test('a damaged record is not copied on: the move fails and adds nothing', async
   writeFileSync(packPath, bytes);
   const target = join(directory, 'target.pack');
   const writer = native.createPackWriter(target, 8, VOLUME_ID);
-  await assert.rejects(writer.copyRecords(packPath, plan.offsets, plan.stored), {
+  await assert.rejects(writer.copyRecords(packPath, 7, plan.offsets, plan.stored), {
     code: 'EBADMSG',
     path: packPath,
   });
   assert.equal(writer.size, FIRST_RECORD);
   assert.equal(statSync(target).size, FIRST_RECORD);
-  await writer.copyRecords(packPath, plan.offsets.slice(0, 5), plan.stored.slice(0, 5));
+  await writer.copyRecords(packPath, 7, plan.offsets.slice(0, 5), plan.stored.slice(0, 5));
   await writer.seal();
   assert.equal((await native.scanPack(target, true)).count, 5);
 });
@@ -195,7 +196,7 @@ test('a full medium stops an append, loses nothing, and more fits later', async 
   const large = await cutFile(storeFile(directory, 'large', noise(400_000, random)), SMALL);
   const path = join(small, 'a.pack');
   const writer = native.createPackWriter(path, 1, VOLUME_ID);
-  const plan = await appendFile(writer, path, cut, 0);
+  const plan = await appendFile(writer, path, cut, 0, { packId: 1 });
   const size = writer.size;
   await assert.rejects(appendFile(writer, path, large, 0), { code: 'ENOSPC', path });
   assert.equal(writer.size, size);
@@ -216,7 +217,7 @@ test('no room for the index leaves a pack that is sealed once there is room', as
   const cut = await cutFile(storeFile(directory, 'd', noise(60_000, randomFrom(1))), SMALL);
   const path = join(small, 'a.pack');
   const writer = native.createPackWriter(path, 1, VOLUME_ID);
-  const plan = await appendFile(writer, path, cut, 0);
+  const plan = await appendFile(writer, path, cut, 0, { packId: 1 });
   const room = 256 * 1024 - Math.ceil(writer.size / 4096) * 4096;
   const filler = storeFile(small, 'filler', Buffer.alloc(room));
   await assert.rejects(writer.seal(), { code: 'ENOSPC' });
