@@ -191,6 +191,8 @@ Status ScanOpen(const Scan& scan) {
     return Status::Ok();
   }
   if (!status.ok()) return status;
+  // The header's block got to the disk and the rest of the first write did not.
+  if (contents.file_length < kFirstRecord) return Status::Ok();
   contents.sealed = ReadIndex(scan);
   if (!contents.sealed) {
     WalkRecords(scan, contents.file_length);

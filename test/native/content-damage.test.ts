@@ -192,6 +192,20 @@ test('a pack that never got its header is recognised as empty', async (t) => {
   }
 });
 
+test('a pack that ends within its headers has nothing valid, though one of them is whole', async (t) => {
+  const directory = temporaryDirectory(t);
+  const packed = await packData(directory, noise(3_000, randomFrom(testSeed(t))));
+  const good = readFileSync(packed.packPath);
+  for (const length of [64, 4096, 4160, FIRST_RECORD - 1]) {
+    const scan = await scanOf(directory, good.subarray(0, length));
+    assert.ok(typeof scan !== 'string');
+    assert.deepEqual([scan.validLength, scan.count, scan.sealed], [0, 0, false]);
+    const path = join(directory, 'scanned.pack');
+    assert.equal(await native.repairPack(path, 0), 0);
+    assert.equal(statSync(path).size, length);
+  }
+});
+
 test('a check names every bad chunk; the others can still be read', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(300_000, randomFrom(testSeed(t)));
