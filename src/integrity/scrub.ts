@@ -9,6 +9,7 @@ import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
 import { affectedFiles } from './affected-files.js';
+import { findMissing } from './missing-records.js';
 import type { CheckDeps, CheckProgress, Problem } from './report.js';
 
 export interface ScrubReport {
@@ -48,11 +49,17 @@ async function scrubPack(
   damaged: Map<string, number>,
   report: ScrubReport,
 ): Promise<void> {
+  const before = loadPacks(deps.store).get(packId);
+  if (before === undefined) return;
   try {
     const scan = await native.scanPack(path, true);
     report.packs++;
     report.chunks += scan.count;
     markBad(deps, packId, scan, damaged);
+    await findMissing(deps.store, before, scan, (hash) => {
+      deps.content.markBadHash(hash);
+      damaged.set(hashKey(hash), packId);
+    });
   } catch (error) {
     // Compaction may have removed it meanwhile.
     if (!loadPacks(deps.store).has(packId)) return;

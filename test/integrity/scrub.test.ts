@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import { checkVolume } from '../../src/integrity/fsck.js';
@@ -9,7 +9,7 @@ import { openNamespace } from '../../src/namespace/namespace.js';
 import { ROOT_INO } from '../../src/namespace/types.js';
 import { openStore } from '../../src/store/store.js';
 import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
-import { assertReads, createBench, randomBytes, removeBench } from '../content/fixture.js';
+import { assertReads, createBench, FAST, randomBytes, removeBench } from '../content/fixture.js';
 import {
   addDirectory,
   addPackedFile,
@@ -44,6 +44,33 @@ test('scrub finds damage, names the files that have it, and new data heals them'
   await addPackedFile(volume, 'again', bytes);
   await assertClean(volume, true);
   await assertReads(volume.bench, two.ino, Buffer.concat([bytes, randomBytes(2, MIB)]));
+});
+
+test('scrub finds a record that nothing is left of, in an open pack too', async () => {
+  const one = await addPackedFile(volume, 'one', randomBytes(1, 2 * MIB));
+  const other = randomBytes(2, MIB);
+  const two = await addPackedFile(volume, 'two', other);
+  const plan = await volume.bench.content.planFor(one.ino);
+  const file = await open(plan.packPaths[0], 'r+');
+  await file.write(Buffer.alloc(8), 0, 8, plan.offsets[3]);
+  await file.close();
+  const report = await scrubPacks(volume.deps);
+  assert.equal(report.damaged.length, 1);
+  assert.deepEqual(report.affected, [one.ino]);
+  await assertReads(volume.bench, two.ino, other);
+  await addPackedFile(volume, 'again', randomBytes(1, 2 * MIB));
+  await assertClean(volume, true);
+  assert.deepEqual((await scrubPacks(volume.deps)).damaged, []);
+});
+
+test('scrub finds what lies in a pack that another one took the place of', async () => {
+  const one = await addPackedFile(volume, 'one', randomBytes(1, MIB));
+  const two = await addPackedFile(volume, 'two', randomBytes(2, MIB), { tier: FAST });
+  const plans = [one, two].map(({ ino }) => volume.bench.content.planFor(ino));
+  const [first, second] = (await Promise.all(plans)).map(({ packPaths }) => packPaths[0]);
+  copyFileSync(first, second);
+  const report = await scrubPacks(volume.deps);
+  assert.deepEqual(report.affected, [two.ino]);
 });
 
 test('a check says how far it is and has one line for each problem', async () => {
