@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import {
+  float32,
   hydrated,
   noise,
   packData,
@@ -11,31 +12,14 @@ import {
   temporaryDirectory,
   testSeed,
   text,
+  upperHalves,
   USUAL,
+  weight,
   type Packed,
-  type Random,
 } from './content-kit.js';
 
 /** Of a record's header, see src/content/README.md. */
 const [CODEC, PLANES] = [4, 5];
-
-/** About normal, as weights are: the sum of twelve uniform numbers, less their mean. */
-function weight(random: Random): number {
-  let sum = -6;
-  for (let i = 0; i < 12; i++) sum += random() / 2 ** 32;
-  return 0.02 * sum;
-}
-
-function float32(count: number, value: (i: number) => number): Buffer {
-  return Buffer.from(Float32Array.from({ length: count }, (_, i) => value(i)).buffer);
-}
-
-/** bf16: the upper half of each float32. */
-function upperHalves(floats: Buffer): Buffer {
-  const halves = Buffer.alloc(floats.length / 2);
-  for (let i = 0; i < halves.length; i += 2) floats.copy(halves, i, 2 * i + 2, 2 * i + 4);
-  return halves;
-}
 
 function recordBytes({ plan, packPath }: Packed, at: number): number[] {
   const pack = readFileSync(packPath);

@@ -2,50 +2,19 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import xxhash from 'xxhash-addon';
 import { native, type PackedPlan } from '../../src/native.js';
+import { forgeRecord, packSeed } from '../content/pack-bytes.js';
 import {
   FIRST_RECORD,
   noise,
   packData,
   randomFrom,
-  RECORD_HEADER,
   temporaryDirectory,
   testSeed,
   VOLUME_ID,
 } from './content-kit.js';
 
-/** XXH3-64 with a seed, as the format page uses it. */
-function checksum(data: Buffer, seed = 0n): bigint {
-  const seedBytes = Buffer.alloc(8);
-  seedBytes.writeBigUInt64BE(BigInt.asUintN(64, seed));
-  const hash = new xxhash.XXHash3(seedBytes);
-  hash.update(data);
-  return hash.digest().readBigUInt64BE();
-}
-
-const PACK_ID = Buffer.from([7, 0, 0, 0, 0, 0, 0, 0]);
-const PACK_SEED = checksum(Buffer.concat([VOLUME_ID, PACK_ID]));
-
-/** The first record of a pack, with right checksums whatever its fields say. */
-function forgeRecord(
-  codec: number,
-  planes: number,
-  length: number,
-  payloadLength: number,
-  payload: Buffer,
-) {
-  const header = Buffer.alloc(RECORD_HEADER);
-  header.write('c05243ee', 'hex');
-  header[4] = codec;
-  header[5] = planes;
-  header.writeUInt32LE(length, 8);
-  header.writeUInt32LE(payloadLength, 12);
-  header.writeBigUInt64LE(checksum(payload), 48);
-  const sum = checksum(header.subarray(0, 56), PACK_SEED + BigInt(FIRST_RECORD));
-  header.writeBigUInt64LE(sum, 56);
-  return Buffer.concat([header, payload]);
-}
+const PACK_SEED = packSeed(VOLUME_ID, 7);
 
 function planOfOne(packPath: string, length: number, stored: number): PackedPlan {
   return {
@@ -83,7 +52,11 @@ async function emptyPack(directory: string): Promise<Buffer> {
 test('the forger of these tests knows the format: a right record is read', async (t) => {
   const directory = temporaryDirectory(t);
   const data = noise(500, randomFrom(testSeed(t)));
-  const record = forgeRecord(0, 0, data.length, data.length, data);
+  const record = forgeRecord(
+    PACK_SEED,
+    { codec: 0, planes: 0, length: data.length, payloadLength: data.length },
+    data,
+  );
   const bytes = Buffer.concat([await emptyPack(directory), record]);
   assert.deepEqual(await readOne(directory, bytes, data.length, record.length), data);
 });
@@ -100,7 +73,8 @@ test('forged records with right checksums and hostile lengths crash nothing', as
     if (random() % 2 === 0) Buffer.from('28b52ffd', 'hex').copy(payload);
     const length = pick();
     const payloadLength = random() % 3 === 0 ? pick() : payload.length;
-    const record = forgeRecord(random() % 3, random() % 5, length, payloadLength, payload);
+    const [codec, planes] = [random() % 3, random() % 5];
+    const record = forgeRecord(PACK_SEED, { codec, planes, length, payloadLength }, payload);
     const bytes = Buffer.concat([header, record]);
     const path = join(directory, 'scanned.pack');
     writeFileSync(path, bytes);

@@ -51,6 +51,24 @@ export function text(length: number, random: Random): Buffer {
   return Buffer.from(line).subarray(0, length);
 }
 
+/** About normal, as weights are: the sum of twelve uniform numbers, less their mean. */
+export function weight(random: Random): number {
+  let sum = -6;
+  for (let i = 0; i < 12; i++) sum += random() / 2 ** 32;
+  return 0.02 * sum;
+}
+
+export function float32(count: number, value: (i: number) => number): Buffer {
+  return Buffer.from(Float32Array.from({ length: count }, (_, i) => value(i)).buffer);
+}
+
+/** bf16: the upper half of each float32. */
+export function upperHalves(floats: Buffer): Buffer {
+  const halves = Buffer.alloc(floats.length / 2);
+  for (let i = 0; i < halves.length; i += 2) floats.copy(halves, i, 2 * i + 2, 2 * i + 4);
+  return halves;
+}
+
 export function temporaryDirectory(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'coral-content-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
