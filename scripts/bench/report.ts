@@ -37,6 +37,10 @@ export function toJson(rows: readonly Row[], settings: object): string {
 export function toTable(rows: readonly Row[], subjects: readonly string[]): string {
   const header = [...Object.keys(rows[0]?.labels ?? {}), ...subjects];
   const lines = rows.map((row) => [...Object.values(row.labels), ...cells(row, subjects)]);
+  return toMarkdown(header, lines);
+}
+
+export function toMarkdown(header: readonly string[], lines: readonly string[][]): string {
   const all = [header, header.map(() => '---'), ...lines];
   const widths = header.map((_, column) => Math.max(...all.map((line) => line[column].length)));
   return all

@@ -1,9 +1,9 @@
 /** The same bytes served in four ways: by the backing filesystem itself, and by Coral Reef in each form. */
-import { copyFile, mkdir, open, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { randomBytes } from '../fixtures/random-bytes.js';
 import { must } from '../lib/process.js';
+import { writeNoise } from './generated.js';
 
 export type SubjectName = 'raw' | 'plain' | 'passthrough=off' | 'packed';
 
@@ -35,19 +35,6 @@ const reef = (...args: string[]) => must(program, args, LONG);
 
 /** Nothing moves by itself while it is measured. */
 const QUIET = 'promote=never,cold-after=1000h,high=99,low=98';
-
-/** Incompressible bytes, the same on every run. */
-async function writeNoise(path: string, size: number): Promise<void> {
-  const random = randomBytes(1);
-  const file = await open(path, 'w');
-  for (let left = size; left > 0;) {
-    const data = random.next(Math.min(left, 8 << 20));
-    await file.write(data);
-    left -= data.length;
-  }
-  await file.sync();
-  await file.close();
-}
 
 async function makeVolume(place: BenchPlace, name: string, options: string): Promise<string> {
   const mountpoint = join(place.work, `${name}.mnt`);
