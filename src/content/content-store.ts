@@ -4,6 +4,7 @@
  */
 import type { Store } from '../store/types.js';
 import type { Tier, TierSet, VolumeConfig } from '../tiers/types.js';
+import { createAppending } from './appending.js';
 import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { SEGMENT_CHUNKS } from './limits.js';
@@ -60,6 +61,7 @@ function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): Co
     recipes: createRecipes(store),
     writers: createPackWriters({ store, tiers, packs, volumeId, log }),
     uses: createUses(),
+    appending: createAppending(),
     building: new Set(),
     maintenance: createLock(),
   };

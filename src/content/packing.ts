@@ -1,7 +1,7 @@
 /**
  * A packing job: turns the chunks of one file into a recipe.
  *
- * 1. `add` looks each chunk up; what is not there is appended to the tier's open pack.
+ * 1. `add` looks each chunk up; what is not there, and no other job appends, is appended to the tier's open pack.
  * 2. When a segment is full, the packs are synced, and only then the segment is written and its chunks are
  *    counted: no transaction refers to bytes that are not durable.
  * 3. The recipe stands in `garbage` until `commitRecipe` puts it under its inode. A crash before that
@@ -17,6 +17,7 @@ import { hashAt, type Segment } from './records.js';
 import { summarize } from './summary.js';
 import { giveWay } from './turns.js';
 import type { PackingJob, Recipe } from './types.js';
+import type { Appended } from './tier-writer.js';
 import { hashKey, type Use } from './uses.js';
 
 /** What `commitRecipe` needs beside the recipe. */
@@ -43,8 +44,10 @@ export class Packing implements PackingJob {
   private newBytes = 0;
   /** Chunks that are in no segment yet. */
   private noted: NotedChunk[] = [];
-  /** Records appended for them, by hash. */
+  /** Records appended for them, by this job or another one, by hash. */
   private fresh = new Map<string, Place>();
+  /** Those that this job appends or did, and that others may ask for. */
+  private readonly claimed = new Set<string>();
   private readonly segments: Segment[] = [];
 
   constructor(
@@ -61,9 +64,15 @@ export class Packing implements PackingJob {
   async add(batch: ChunkBatch): Promise<void> {
     this.checkRunning();
     const hashes = Buffer.from(batch.hashes);
-    const missing = this.findMissing(batch, hashes);
-    if (missing.length > 0) await this.append(batch, hashes, missing);
-    this.checkRunning();
+    const all = Array.from({ length: batch.count }, (_, i) => i).filter((i) => !batch.zero[i]);
+    let left = all;
+    while (left.length > 0) {
+      const { missing, others } = this.find(hashes, left);
+      // Its own first: two jobs that wait for each other would wait for ever.
+      if (missing.length > 0) await this.append(batch, hashes, missing);
+      left = await this.waitForOthers(hashes, others);
+      this.checkRunning();
+    }
     this.note(batch, hashes);
     if (this.noted.length >= SEGMENT_CHUNKS) await this.flush(SEGMENT_CHUNKS);
   }
@@ -71,7 +80,7 @@ export class Packing implements PackingJob {
   async finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }> {
     this.checkRunning();
     await this.flush(1);
-    this.deps.uses.end(this.use);
+    this.endUse();
     const recipe = toRecipe(this.ino, this.segments);
     const { storedBytes } = await summarize(this.deps, this.segments);
     this.checkRunning();
@@ -81,40 +90,99 @@ export class Packing implements PackingJob {
 
   async abort(): Promise<void> {
     this.ended = true;
-    this.deps.uses.end(this.use);
+    this.endUse();
     // Where the recipe was committed it is no garbage, and this changes nothing.
     this.deps.building.delete(this.recipeId);
   }
 
-  /** Protects what it finds: the chunks are in use before anything is awaited. */
-  private findMissing(batch: ChunkBatch, hashes: Buffer): number[] {
-    const missing = new Map<string, number>();
-    for (let i = 0; i < batch.count; i++) {
-      if (batch.zero[i]) continue;
+  private endUse(): void {
+    this.deps.uses.end(this.use);
+    for (const key of this.claimed) this.deps.appending.forget(key);
+    this.claimed.clear();
+  }
+
+  /**
+   * Which of the chunks are stored nowhere, each once, and which are being appended by other jobs. Protects what it
+   * finds: the chunks are in use before anything is awaited.
+   */
+  private find(hashes: Buffer, chunks: number[]): { missing: number[]; others: number[] } {
+    const { index, appending } = this.deps;
+    const missing: number[] = [];
+    const others: number[] = [];
+    for (const i of chunks) {
       const hash = hashAt(hashes, i);
       const key = hashKey(hash);
       this.use.hashes.add(key);
-      if (missing.has(key) || this.fresh.has(key) || this.deps.index.hit(hash)) continue;
-      missing.set(key, i);
+      if (this.fresh.has(key) || this.claimed.has(key) || index.hit(hash)) continue;
+      const found = appending.find(key);
+      if (Array.isArray(found)) {
+        others.push(i);
+      } else if (found) {
+        this.take(key, found);
+      } else {
+        appending.claim(key);
+        this.claimed.add(key);
+        missing.push(i);
+      }
     }
-    return [...missing.values()];
+    return { missing, others };
+  }
+
+  /** Relies on a record, in the turn in which whoever appended it still does. */
+  private take(key: string, place: Place): void {
+    this.fresh.set(key, place);
+    this.use.packs.add(place.packId);
+  }
+
+  /** @returns the chunks whose append failed there */
+  private async waitForOthers(hashes: Buffer, chunks: number[]): Promise<number[]> {
+    const got = await Promise.all(chunks.map((i) => this.waitFor(hashKey(hashAt(hashes, i)))));
+    return chunks.filter((_, i) => !got[i]);
+  }
+
+  private waitFor(key: string): Promise<boolean> {
+    const found = this.deps.appending.find(key);
+    // It ended meanwhile: found in the index, or to be looked for again.
+    if (!Array.isArray(found)) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      found.push((place) => {
+        if (place && !this.ended) this.take(key, place);
+        resolve(place !== undefined);
+      });
+    });
   }
 
   private async append(batch: ChunkBatch, hashes: Buffer, missing: number[]): Promise<void> {
     const { writers } = this.deps;
     const indexes = Uint32Array.from(missing);
-    const { packId, offsets, stored } = await writers.append(
-      this.tier,
-      batch,
-      indexes,
-      this.level,
-      this.use,
-    );
+    try {
+      const appended = await writers.append(this.tier, batch, indexes, this.level, this.use);
+      this.noteAppended(batch, hashes, missing, appended);
+    } finally {
+      // Where it failed; an append that the job did not wait for may also end after it.
+      for (const chunk of missing) this.giveUpUnless(hashKey(hashAt(hashes, chunk)));
+    }
+  }
+
+  private noteAppended(
+    batch: ChunkBatch,
+    hashes: Buffer,
+    missing: number[],
+    { packId, offsets, stored }: Appended,
+  ): void {
     missing.forEach((chunk, i) => {
       const place = { packId, offset: offsets[i], stored: stored[i], length: batch.lengths[chunk] };
-      this.fresh.set(hashKey(hashAt(hashes, chunk)), place);
+      const key = hashKey(hashAt(hashes, chunk));
+      this.fresh.set(key, place);
       this.newBytes += stored[i];
+      if (!this.ended) this.deps.appending.appended(key, place);
     });
+  }
+
+  private giveUpUnless(key: string): void {
+    // After the job's end another one may have claimed it.
+    if (this.fresh.has(key) || !this.claimed.delete(key)) return;
+    this.deps.appending.forget(key);
   }
 
   private note(batch: ChunkBatch, hashes: Buffer): void {
@@ -160,8 +228,12 @@ export class Packing implements PackingJob {
       const place = before.get(key);
       this.use.hashes.add(key);
       if (!place) continue;
-      this.fresh.set(key, place);
-      this.use.packs.add(place.packId);
+      this.take(key, place);
+    }
+    for (const key of this.claimed) {
+      if (this.fresh.has(key)) continue;
+      this.claimed.delete(key);
+      this.deps.appending.forget(key);
     }
   }
 

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Store } from '../store/types.js';
 import type { TierSet } from '../tiers/types.js';
+import type { Appending } from './appending.js';
 import type { ChunkIndex } from './chunk-index.js';
 import type { PackWriters } from './pack-writers.js';
 import type { Packs } from './packs.js';
@@ -24,6 +25,7 @@ export interface ContentParts {
   writers: PackWriters;
   savings: Savings;
   uses: Uses;
+  appending: Appending;
   /** Numbers of garbage recipes that a running job still builds or waits to commit. */
   building: Set<number>;
   /** Held by whoever copies records out of a pack or removes one. */

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { native } from '../../src/native.js';
 import {
   assertReads,
   buildRecipe,
@@ -77,14 +81,44 @@ test('a sparse file and an empty one cost nothing and read back', async () => {
   await assertReads(bench, 15, Buffer.alloc(0));
 });
 
-test('jobs that pack the same new data at once both read back', async () => {
+test('jobs that pack the same new data at once store it once, and all read back', async () => {
   const bytes = randomBytes(21, 12 * MIB);
+  const before = packBytes(bench);
   await Promise.all([
     packFile(bench, 20, bytes, { tier: SLOW, batchBytes: MIB }),
     packFile(bench, 21, bytes, { tier: SLOW, batchBytes: MIB }),
     packFile(bench, 22, bytes, { tier: FAST, batchBytes: MIB }),
   ]);
+  assert.ok(packBytes(bench) - before < 12.2 * MIB, `${packBytes(bench) - before} bytes`);
   for (const ino of [20, 21, 22]) await assertReads(bench, ino, bytes);
+});
+
+test('what a job appended before it was given up serves those that met it there', async () => {
+  const bytes = randomBytes(22, 16 * MIB);
+  const before = packBytes(bench);
+  const jobs = [23, 24].map((ino) => packFile(bench, ino, bytes, { batchBytes: MIB }));
+  const path = join(bench.directory, 'given-up');
+  writeFileSync(path, bytes);
+  const file = await open(path, 'r');
+  const { min, average, max } = bench.volume.chunking;
+  for (const batches of [1, 2, 5]) {
+    const reader = native.createChunkReader(file.fd, min, average, max, MIB);
+    const job = bench.content.startPacking(25, SLOW, 0);
+    for (let i = 0; i < batches; i++) {
+      const batch = await reader.next();
+      const added = job.add(batch!).finally(() => batch!.release());
+      // The last one is given up while it is being appended.
+      if (i === batches - 1) await job.abort();
+      await added.catch(() => undefined);
+    }
+    reader.close();
+    await bench.content.reclaim();
+  }
+  await file.close();
+  await Promise.all(jobs);
+  assert.ok(packBytes(bench) - before < 20 * MIB, `${packBytes(bench) - before} bytes`);
+  await reclaimAll(bench);
+  for (const ino of [23, 24]) await assertReads(bench, ino, bytes);
 });
 
 test('a file packed anew has its new bytes, and the old ones are given back', async () => {
