@@ -32,6 +32,8 @@ export interface Appended extends AppendResult {
 interface OpenPack {
   packId: number;
   writer: PackWriter;
+  /** Bytes that are durable. */
+  synced: number;
 }
 
 export class TierWriter {
@@ -72,7 +74,11 @@ export class TierWriter {
       if (this.failures.has(packId)) throw this.failures.get(packId);
       if (this.open?.packId !== packId) return;
       const pack = this.open;
+      const { size } = pack.writer;
+      // Often a sync that another job waited for has done it.
+      if (pack.synced === size) return;
       await pack.writer.sync().catch((error: unknown) => this.fail(pack, error));
+      pack.synced = size;
     });
   }
 
@@ -134,7 +140,7 @@ export class TierWriter {
     const packId = this.newRecord();
     this.making = packId;
     try {
-      this.open = { packId, writer: await this.createFile(packId) };
+      this.open = { packId, writer: await this.createFile(packId), synced: 0 };
       return this.open;
     } catch (error) {
       this.deps.packs.forget(packId);

@@ -35,7 +35,6 @@ export function createEntry(
     allowOpen: false,
     cancelled: false,
     switched: false,
-    holdsSlot: false,
     wake: null,
     control: null,
   };

@@ -28,7 +28,6 @@ export interface Move {
   cancelled: boolean;
   /** From the switch on the move is finished, not cancelled. */
   switched: boolean;
-  holdsSlot: boolean;
   /** Ends the current wait for the last handle to close. */
   wake: (() => void) | null;
   /** Native work under way. */

@@ -16,8 +16,6 @@ import { makePlain } from './plain.js';
 import { createSlots } from './slots.js';
 import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
 
-/** Jobs that use the disks at once. One reads while the other compresses or syncs. */
-const CONCURRENT = 2;
 /** How often a move starts over because its file was written meanwhile. */
 const MAX_ATTEMPTS = 3;
 
@@ -32,7 +30,7 @@ export interface Queue extends Omit<Migration, 'nudge'> {
 export function createQueue(deps: MigrationDeps): Queue {
   const { namespace, activity, store, tiers, log, settings } = deps;
   const backoff = createBackoff();
-  const slots = createSlots(CONCURRENT, () => queueMicrotask(pump));
+  const slots = createSlots(() => queueMicrotask(pump));
   const entries = new WeakMap<Job, Entry>();
   const queued = { urgent: [] as Entry[], background: [] as Entry[] };
   /** Jobs that have not ended, by file. */

@@ -1,6 +1,9 @@
 /**
- * Slots: how many moves use the disks at once. A move gives its slot away while it waits for a file
+ * Slots: how many moves use the disks at once. A move gives its slots away while it waits for a file
  * to be closed, and those that come back go before those that start.
+ *
+ * A large move takes several: two of them keep disk and processors busy, one reads while the other compresses or
+ * syncs. Moves of small files mostly wait for something to become durable, and many of them wait for the same.
  */
 import type { Move } from './move.js';
 
@@ -13,22 +16,33 @@ export interface Slots {
   excuse(move: Move): void;
 }
 
+const SLOTS = 16;
+const FOR_LARGE = SLOTS / 2;
+/** Bytes. Copying a file of this size takes about as long as making it durable. */
+const LARGE = 1 << 20;
+
 /** `onFree` runs when a slot is left that nobody waits for. */
-export function createSlots(count: number, onFree: () => void): Slots {
-  let left = count;
+export function createSlots(onFree: () => void): Slots {
+  /** Below 0 while the last move to come took more than there were. */
+  let left = SLOTS;
+  const held = new Map<Move, number>();
   const waiting = new Map<Move, () => void>();
 
-  function give(): void {
-    const [next] = waiting;
-    if (!next) {
-      left++;
-      onFree();
-      return;
+  function hold(move: Move): void {
+    const count = move.total < LARGE ? 1 : FOR_LARGE;
+    left -= count;
+    held.set(move, count);
+  }
+
+  function give(count: number): void {
+    left += count;
+    for (const [move, resume] of waiting) {
+      if (left <= 0) return;
+      waiting.delete(move);
+      hold(move);
+      resume();
     }
-    const [move, resume] = next;
-    waiting.delete(move);
-    move.holdsSlot = true;
-    resume();
+    if (left > 0) onFree();
   }
 
   return {
@@ -36,15 +50,15 @@ export function createSlots(count: number, onFree: () => void): Slots {
       return left > 0;
     },
     async take(move) {
-      if (move.holdsSlot || move.allowOpen || move.cancelled) return;
-      if (left === 0) return new Promise((resolve) => waiting.set(move, resolve));
-      left--;
-      move.holdsSlot = true;
+      if (held.has(move) || move.allowOpen || move.cancelled) return;
+      if (left <= 0) return new Promise((resolve) => waiting.set(move, resolve));
+      hold(move);
     },
     leave(move) {
-      if (!move.holdsSlot) return;
-      move.holdsSlot = false;
-      give();
+      const count = held.get(move);
+      if (count === undefined) return;
+      held.delete(move);
+      give(count);
     },
     excuse(move) {
       const resume = waiting.get(move);
