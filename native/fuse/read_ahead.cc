@@ -54,6 +54,7 @@ void ReadAhead::Note(const Request& request, const std::shared_ptr<const Served>
     file->ino = ino;
     file->served = served;
   }
+  if (file->held) return;
   const Piece asked{read.offset, std::min(read.offset + read.size, size)};
   auto& stream = StreamOf(*file, asked);
   stream.used = ++clock_;
@@ -176,6 +177,7 @@ void ReadAhead::Hold(uint64_t ino) {
   std::unique_lock lock(mutex_);
   auto& file = files_[ino];
   if (file == nullptr) file = std::make_shared<File>();
+  file->held = true;
   const auto held = file;
   lock.unlock();
   End(held);

@@ -65,6 +65,7 @@ class ReadAhead {
     std::shared_ptr<const Served> served;
     std::vector<Stream> streams;  // guarded by mutex_ of ReadAhead
     bool queued = false;          // guarded by mutex_ of ReadAhead
+    bool held = false;            // guarded by mutex_ of ReadAhead
     std::mutex pushing;
     bool ended = false;  // guarded by pushing
   };

@@ -136,6 +136,24 @@ async function readSome({ calls, mapping }: Mapped, data: Buffer): Promise<void>
 }
 
 scenario(
+  'a file is read in small steps while a writer waits for it',
+  QUIET,
+  async (volume, context) => {
+    const data = noise(SIZE, 4);
+    const path = await packedFile(volume, 'model', data);
+    const mapped = await mapAtRandom(context, path);
+    let isOpen = false;
+    const writer = open(path, 'r+').finally(() => (isOpen = true));
+    // The first read comes while it is being hydrated.
+    await new Promise((wake) => setTimeout(wake, 15));
+    for (let page = 0; !isOpen; page = (page + 1) % 5000) await touch(mapped, data, page * PAGE);
+    await (await writer).close();
+    await compare(mapped, data);
+    await mapped.calls.end();
+  },
+);
+
+scenario(
   'what is pushed ahead never covers what a program writes',
   QUIET,
   async (volume, context) => {
