@@ -15,7 +15,7 @@ namespace {
 // A chunk that shrinks by less than 1/16 is not worth decoding at every read.
 constexpr uint32_t kWorthwhile = 16;
 // What a search for repetitions has to save over a code for single bytes alone, which is made and
-// undone twice as fast.
+// undone faster.
 constexpr uint32_t kWorthSearching = 64;
 // With so many bits per byte nothing but repetitions can help, and the probe found none.
 constexpr double kNoise = 7.6;

@@ -6,7 +6,6 @@
  * - small packs, such as each unmount leaves one, are merged where a tier has many of about one size. The
  *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
  */
-import { native } from '../native.js';
 import { errnoOf } from './errors.js';
 import {
   COMPACT_BELOW,
@@ -17,6 +16,7 @@ import {
 } from './limits.js';
 import { moveChunks, type MovingChunk } from './moves.js';
 import type { ContentParts } from './parts.js';
+import { scanOwn } from './packs.js';
 import { isAtRest } from './removal.js';
 import { hashAt, type PackRecord } from './records.js';
 import { giveWay } from './turns.js';
@@ -101,11 +101,9 @@ async function compactPack(
 }
 
 /** The chunks that lie in a pack by the index, as its own records tell; damaged ones are left out. */
-export async function liveChunks(
-  { index, packs }: Pick<ContentParts, 'index' | 'packs'>,
-  packId: number,
-): Promise<MovingChunk[]> {
-  const scan = await native.scanPack(packs.path(packId), false);
+async function liveChunks(parts: ContentParts, packId: number): Promise<MovingChunk[]> {
+  const { index } = parts;
+  const scan = await scanOwn(parts, packId);
   const live: MovingChunk[] = [];
   for (let i = 0; i < scan.count; i++) {
     const hash = hashAt(scan.hashes, i);
