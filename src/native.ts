@@ -132,7 +132,7 @@ export interface PackScan {
 }
 
 export interface PlanCheck {
-  /** XXH3-128 of the decoded file, 16 bytes. Meaningful only where `bad` is empty. */
+  /** XXH3-128 of the decoded bytes, 16 bytes. Meaningful only where `bad` is empty. */
   digest: Buffer;
   /** Indexes of chunks that could not be read or whose checksum is wrong. */
   bad: Uint32Array;
@@ -340,8 +340,11 @@ export interface NativeAddon {
    * it. @throws EIO with the pack's `path` where a chunk is damaged.
    */
   readPlan(plan: PlanHandle, offset: number, length: number): Promise<Buffer>;
-  /** Decodes the whole file, dropping the packs' pages first so that the medium is read. */
-  checkPlan(plan: PlanHandle, control?: CopyControl): Promise<PlanCheck>;
+  /**
+   * Decodes the whole file, dropping the packs' pages first so that the medium is read. Where the plan is the next
+   * part of a file, `before` is what was found in the parts before, and the digest is that of all of them.
+   */
+  checkPlan(plan: PlanHandle, control?: CopyControl, before?: PlanCheck): Promise<PlanCheck>;
   /** Decodes the file into `fd` from offset 0, then fdatasync. Zero runs become holes. */
   hydrate(plan: PlanHandle, fd: number, control?: CopyControl): Promise<CopyResult>;
   /** Copies a file, holes kept, then fdatasync of the target. */

@@ -15,6 +15,16 @@ struct HandleTag<PlanHolder> {
   static constexpr napi_type_tag value = {0x636f72616c2d706c, 0x616e2d68616e646c};
 };
 
+// What a check found. A later one may go on with its digest.
+struct PlanCheck {
+  FileDigest digest;
+  std::vector<uint32_t> bad;
+};
+template <>
+struct HandleTag<PlanCheck> {
+  static constexpr napi_type_tag value = {0x636f72616c2d6469, 0x676573742d68616e};
+};
+
 namespace {
 
 constexpr uint64_t kMaxReadLength = 64 << 20;
@@ -106,14 +116,15 @@ Napi::Value Check(const Napi::CallbackInfo& info) {
   auto plan = PlanOf(info[0]);
   if (plan == nullptr) return Rejected(info.Env(), Status::Error(EBADF, "check plan"));
   auto check = std::make_shared<PlanCheck>();
+  if (const auto before = HeldBy<PlanCheck>(info[2])) check->digest = before->digest;
   return RunAsync(
       info.Env(), CopyPool(),
       [plan, check, control = ControlOf(info[1])] {
-        return CheckPlan(*plan, *control, check.get());
+        return CheckPlan(*plan, *control, check->digest, check->bad);
       },
       [check](Napi::Env env) -> Napi::Value {
-        auto result = Napi::Object::New(env);
-        result.Set("digest", NewDigest(env, check->digest));
+        auto result = NewHolder(env, check);
+        result.Set("digest", NewDigest(env, check->digest.Finish()));
         result.Set("bad", NewUint32Array(env, check->bad));
         return result;
       });

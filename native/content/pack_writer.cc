@@ -9,6 +9,7 @@
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
+#include "io/copy_writeback.h"
 
 namespace coral {
 
@@ -25,6 +26,8 @@ namespace {
 constexpr unsigned kCompressHelpers = 1;
 // Chunks that share an encoder: one is tried out in several ways for the others.
 constexpr size_t kRun = 16;
+// Bytes that are left dirty. Writing the last page of each few again costs little.
+constexpr uint64_t kWriteback = 8 << 20;
 
 Status SyncDirectoryOf(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -135,7 +138,17 @@ Status PackWriter::Write(std::vector<Pending>& records, Appended* appended) {
   }
   entries_.insert(entries_.end(), entries.begin(), entries.end());
   size_ = end;
+  BeginWriteback();
   return Status::Ok();
+}
+
+// The medium works while the next records are made, and the sync waits for less. What fails here
+// the sync reports.
+void PackWriter::BeginWriteback() {
+  if (size_ < written_) written_ = size_;
+  if (size_ - written_ < kWriteback) return;
+  static_cast<void>(StartWriting(fd_.get(), written_, size_ - written_));
+  written_ = size_;
 }
 
 void PackWriter::RollBack(uint64_t size, size_t entries) {

@@ -68,6 +68,7 @@ class PackWriter {
   Status Write(std::vector<Pending>& records, Appended* appended);
   Status CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records, size_t first,
                  size_t last, Appended* appended);
+  void BeginWriteback();
   void RollBack(uint64_t size, size_t entries);
 
   const UniqueFd fd_;
@@ -79,6 +80,7 @@ class PackWriter {
 
   // Used by one call at a time.
   std::vector<IndexEntry> entries_;
+  uint64_t written_ = 0;  // Write-back was begun up to here.
   bool broken_ = false;
   bool sealed_ = false;
   bool linked_ = false;  // The directory entry is durable.

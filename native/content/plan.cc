@@ -9,6 +9,7 @@
 #include "content/chunk_cache.h"
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
+#include "io/copy_writeback.h"
 
 namespace coral {
 
@@ -239,17 +240,14 @@ PlanGroup Plan::GroupAt(size_t first) const {
 }
 
 Status Plan::DropPages() {
-  for (const auto& pack : packs_) {
-    if (fdatasync(pack->fd()) != 0) return Status::FromErrno("fdatasync", pack->path());
-  }
   for (size_t first = 0; first < count();) {
     if (IsZero(first)) {
       first++;
       continue;
     }
     const auto run = RunAt({0, size(), false, nullptr, nullptr}, first);
-    posix_fadvise(PackOf(first).fd(), static_cast<off_t>(rows_.offsets[first]),
-                  static_cast<off_t>(run.bytes), POSIX_FADV_DONTNEED);
+    auto status = coral::DropPages(PackOf(first).fd(), rows_.offsets[first], run.bytes);
+    if (!status.ok()) return status;
     first = run.last;
   }
   return Status::Ok();

@@ -33,12 +33,12 @@ Status ForEachGroup(const Plan& plan, CopyControl& control,
 }
 
 // A group of which some chunk is bad, one by one.
-void CheckEach(Plan& plan, const PlanGroup& group, PlanCheck& check) {
+void CheckEach(Plan& plan, const PlanGroup& group, std::vector<uint32_t>& bad) {
   for (size_t chunk = group.first; chunk < group.last; chunk++) {
     ReadResult data;
     Damage damage;
     if (plan.ReadChunks(chunk, chunk + 1, &data, &damage).ok()) continue;
-    check.bad.push_back(static_cast<uint32_t>(chunk));
+    bad.push_back(static_cast<uint32_t>(chunk));
   }
 }
 
@@ -79,11 +79,10 @@ Status Empty(int fd, uint64_t size) {
 
 }  // namespace
 
-Status CheckPlan(Plan& plan, CopyControl& control, PlanCheck* check) {
+Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vector<uint32_t>& bad) {
   auto status = plan.DropPages();
   if (!status.ok()) return status;
-  FileDigest digest;
-  status = ForEachGroup(plan, control, [&](const PlanGroup& group) {
+  return ForEachGroup(plan, control, [&](const PlanGroup& group) {
     ReadResult data;
     Damage damage;
     if (group.zero) {
@@ -91,13 +90,10 @@ Status CheckPlan(Plan& plan, CopyControl& control, PlanCheck* check) {
     } else if (plan.ReadChunks(group.first, group.last, &data, &damage).ok()) {
       Update(digest, data);
     } else {
-      CheckEach(plan, group, *check);
+      CheckEach(plan, group, bad);
     }
     return Status::Ok();
   });
-  if (!status.ok()) return status;
-  check->digest = digest.Finish();
-  return Status::Ok();
 }
 
 Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result) {

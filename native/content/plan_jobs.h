@@ -10,13 +10,9 @@
 
 namespace coral {
 
-struct PlanCheck {
-  FileDigest::Value digest = {};  // Meaningful only where nothing is bad.
-  std::vector<uint32_t> bad;      // Chunks that can't be had, ascending.
-};
-
-// Decodes everything from the medium; goes on behind bad chunks.
-Status CheckPlan(Plan& plan, CopyControl& control, PlanCheck* check);
+// Decodes everything from the medium; goes on behind bad chunks. `digest` goes on with the bytes of
+// the good ones, `bad` are the others, ascending.
+Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vector<uint32_t>& bad);
 
 // Makes `fd` equal to the file, runs of zeros as holes, then fdatasync. What `fd` held before is
 // gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk is damaged.

@@ -8,6 +8,8 @@ namespace coral {
 namespace {
 
 constexpr uint64_t kWindow = 8 << 20;
+constexpr unsigned kWriteAndWait =
+    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 
 Status SyncRange(int fd, uint64_t offset, uint64_t length, unsigned flags) {
   if (sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(length), flags) == 0) {
@@ -20,18 +22,23 @@ Status SyncRange(int fd, uint64_t offset, uint64_t length, unsigned flags) {
 
 }  // namespace
 
+Status StartWriting(int fd, uint64_t offset, uint64_t length) {
+  return SyncRange(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+Status DropPages(int fd, uint64_t offset, uint64_t length) {
+  auto status = SyncRange(fd, offset, length, kWriteAndWait);
+  if (!status.ok()) return status;
+  posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
+  return Status::Ok();
+}
+
 Status Writeback::Advance(uint64_t end) {
   while (end - started_ >= kWindow) {
-    auto status = SyncRange(fd_, started_, kWindow, SYNC_FILE_RANGE_WRITE);
+    auto status = StartWriting(fd_, started_, kWindow);
     if (!status.ok()) return status;
-    if (started_ >= kWindow) {
-      const auto previous = started_ - kWindow;
-      constexpr unsigned kWait =
-          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-      status = SyncRange(fd_, previous, kWindow, kWait);
-      if (!status.ok()) return status;
-      posix_fadvise(fd_, static_cast<off_t>(previous), kWindow, POSIX_FADV_DONTNEED);
-    }
+    if (started_ >= kWindow) status = DropPages(fd_, started_ - kWindow, kWindow);
+    if (!status.ok()) return status;
     started_ += kWindow;
   }
   return Status::Ok();

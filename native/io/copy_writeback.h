@@ -8,6 +8,13 @@
 
 namespace coral {
 
+// Has the kernel begin to write what is dirty there. Failed writeback is left for fdatasync to
+// report.
+Status StartWriting(int fd, uint64_t offset, uint64_t length);
+
+// Writes what is dirty there and lets the pages go, so that the next read comes from the medium.
+Status DropPages(int fd, uint64_t offset, uint64_t length);
+
 class Writeback {
  public:
   explicit Writeback(int fd) : fd_(fd) {}

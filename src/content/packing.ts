@@ -49,6 +49,8 @@ export class Packing implements PackingJob {
   /** Those that this job appends or did, and that others may ask for. */
   private readonly claimed = new Set<string>();
   private readonly segments: Segment[] = [];
+  /** Segments that `takeDurable` gave away. */
+  private taken = 0;
 
   constructor(
     private readonly deps: PackingDeps,
@@ -75,6 +77,12 @@ export class Packing implements PackingJob {
     }
     this.note(batch, hashes);
     if (this.noted.length >= SEGMENT_CHUNKS) await this.flush(SEGMENT_CHUNKS);
+  }
+
+  takeDurable(): Recipe | null {
+    const part = this.segments.slice(this.taken);
+    this.taken = this.segments.length;
+    return part.length > 0 ? toRecipe(this.ino, part) : null;
   }
 
   async finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }> {

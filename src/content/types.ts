@@ -59,7 +59,12 @@ export interface PackingJob {
   /** Looks each chunk up, appends the missing ones, notes the rest. One call at a time. */
   add(batch: ChunkBatch): Promise<void>;
   /**
-   * Makes every record durable and the recipe's chunks findable. The recipe is to be checked, then given
+   * The next part of the recipe whose chunks have become durable and findable since the last call, or null: it can be
+   * read back while the rest is packed. After `finish` all parts together are the recipe.
+   */
+  takeDurable(): Recipe | null;
+  /**
+   * Makes every record durable and the recipe's chunks findable. The recipe is to be checked (`takeDurable`), then given
    * to `commitRecipe`; until then, and after `abort`, it is garbage.
    * @returns bytes that its distinct chunks take, and bytes that were appended for it.
    */

@@ -93,14 +93,13 @@ export async function controlled<T>(
   move: Move,
   step: (control: CopyControl) => Promise<T>,
 ): Promise<T> {
-  const before = move.done;
   const control = native.createCopyControl();
   move.control = control;
   if (move.cancelled) control.cancel();
   try {
     return await step(control);
   } finally {
-    move.done = before + control.done;
+    move.done += control.done;
     move.control = null;
   }
 }

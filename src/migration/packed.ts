@@ -1,15 +1,10 @@
 /** Moves whose result is a packed file without a plain copy. */
-import { tensorCuts, type ReadBytes } from '../content/tensors.js';
-import type { PackingJob, Recipe } from '../content/types.js';
 import type { Inode } from '../namespace/types.js';
-import type { ChunkBatch, PackedPlan, PlanCheck } from '../native.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { journaled, withSource } from './backing.js';
-import { levelFor } from './compression.js';
 import { MoveError } from './deps.js';
 import {
-  checkRoom,
   controlled,
   liveInode,
   type Move,
@@ -20,19 +15,9 @@ import {
   switchWhenClosed,
   writableTarget,
 } from './move.js';
+import { packAndCheck } from './packed-copy.js';
 import { makePlain } from './plain.js';
-
-/** Read from the source, cut, hash and append about so much at a time. */
-const BATCH_BYTES = 4 * 1024 * 1024;
-/** A second try heals a damaged chunk among the dedup hits; a third would not say more. */
-const PACK_TRIES = 2;
-
-interface Prepared {
-  job: PackingJob;
-  recipe: Recipe;
-  storedBytes: number;
-  digest: string;
-}
+import { checkPlanOf } from './read-back.js';
 
 /**
  * Makes the file packed on the move's tier or a slower one where it is already, and drops its plain
@@ -160,117 +145,4 @@ function forgetPlain({ deps }: MoveContext, inode: Inode, source: Tier): void {
   deps.tiers.accountPlain(source, -512 * inode.plainBlocks);
   inode.plainTier = 0;
   inode.plainBlocks = 0;
-}
-
-/**
- * Packs until what is read back equals the source. @returns null where the file changed meanwhile.
- */
-async function packAndCheck(
-  ctx: MoveContext,
-  move: Move,
-  source: Tier,
-  target: Tier,
-  unchanged: () => boolean,
-): Promise<Prepared | null> {
-  for (let tries = 1; ; tries++) {
-    const prepared = await packOnce(ctx, move, source, target);
-    const { job, recipe, digest } = prepared;
-    let good = false;
-    try {
-      if (!unchanged()) return null;
-      const check = await checkPlanOf(move, await ctx.deps.content.planForRecipe(recipe));
-      if (!unchanged()) return null;
-      good = check.bad.length === 0 && check.digest.toString('hex') === digest;
-      if (good) return prepared;
-      forgetBad(ctx, recipe, check);
-    } finally {
-      if (!good) await job.abort();
-    }
-    if (tries < PACK_TRIES) continue;
-    throw new MoveError(
-      'EIO',
-      `the packed copy on tier ${target.name} reads back wrong; check the disk`,
-    );
-  }
-}
-
-/** The next try stores these anew. Where no chunk is to blame none is trusted. */
-function forgetBad(
-  { deps }: MoveContext,
-  { hashes, lengths, zero }: Recipe,
-  check: PlanCheck,
-): void {
-  const all = Uint32Array.from(lengths, (_, index) => index);
-  const suspects = check.bad.length > 0 ? check.bad : all;
-  for (const index of suspects) {
-    if (!zero[index]) deps.content.markBadHash(hashes.subarray(32 * index, 32 * index + 32));
-  }
-}
-
-async function packOnce(
-  ctx: MoveContext,
-  move: Move,
-  source: Tier,
-  target: Tier,
-): Promise<Prepared> {
-  const { content, tiers, settings } = ctx.deps;
-  const inode = liveInode(ctx, move);
-  move.total = 2 * inode.size;
-  move.done = 0;
-  const job = content.startPacking(move.ino, target.id, levelFor(target, settings));
-  try {
-    const path = tiers.backingPath(source, move.ino);
-    const digest = await withSource(path, inode, (fd) => feed(ctx, move, fd, job, target));
-    const { recipe, storedBytes } = await job.finish();
-    return { job, recipe, storedBytes, digest: digest.toString('hex') };
-  } catch (error) {
-    await job.abort();
-    throw error;
-  }
-}
-
-/** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
-async function feed(
-  ctx: MoveContext,
-  move: Move,
-  fd: number,
-  job: PackingJob,
-  target: Tier,
-): Promise<Buffer> {
-  const { min, average, max } = ctx.deps.chunking;
-  const cuts = Float64Array.from(await tensorCuts(readerOf(fd), liveInode(ctx, move).size, min));
-  const reader = native.createChunkReader(fd, min, average, max, BATCH_BYTES, cuts);
-  try {
-    for (let batch = await reader.next(); batch; batch = await reader.next()) {
-      await addBatch(job, batch);
-      move.done = reader.bytesRead;
-      checkRoom(ctx, target, 0);
-      liveInode(ctx, move);
-    }
-    return reader.digest();
-  } finally {
-    reader.close();
-  }
-}
-
-function readerOf(fd: number): ReadBytes {
-  return (offset, length) => native.read(fd, offset, length);
-}
-
-async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {
-  try {
-    await job.add(batch);
-  } finally {
-    batch.release();
-  }
-}
-
-/** Decodes a whole plan, read from the medium. */
-async function checkPlanOf(move: Move, packed: PackedPlan): Promise<PlanCheck> {
-  const plan = native.openPlan(packed);
-  try {
-    return await controlled(move, (control) => native.checkPlan(plan, control));
-  } finally {
-    plan.close();
-  }
 }

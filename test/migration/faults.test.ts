@@ -27,13 +27,17 @@ async function damage(plan: PackedPlan, chunk: number): Promise<void> {
 }
 
 /** Damages what was packed before it is checked, `times` times. */
-function damaging(times: number): (deps: MigrationDeps) => MigrationDeps {
+function damaging(
+  times: number,
+  seen: (part: Recipe) => void = () => {},
+): (deps: MigrationDeps) => MigrationDeps {
   return (deps) => ({
     ...deps,
     content: {
       ...deps.content,
       planForRecipe: async (recipe: Recipe) => {
         const plan = await deps.content.planForRecipe(recipe);
+        seen(recipe);
         if (times-- > 0) await damage(plan, 1);
         return plan;
       },
@@ -47,6 +51,43 @@ test('a pack that reads back wrong is noticed before the switch and healed', asy
   const inode = await w.add('f', data);
   await w.done('demote', inode, 'hdd');
   assert.equal(w.formOf(inode), 'packed hdd');
+  assert.ok((await w.read(inode)).equals(data));
+});
+
+test('a part that reads back wrong is healed after the parts behind it were packed', async (t) => {
+  const parts: number[] = [];
+  const w = await world(t, { wrap: damaging(1, ({ lengths }) => parts.push(lengths.length)) });
+  const data = randomBytesOf('long', 180 * MiB);
+  const inode = await w.add('f', data);
+  await w.done('demote', inode, 'hdd');
+  // Twice the same parts, since the first of them was damaged at first.
+  assert.ok(parts.length >= 4);
+  assert.deepEqual(parts.slice(parts.length / 2), parts.slice(0, parts.length / 2));
+  assert.equal(w.formOf(inode), 'packed hdd');
+  await w.done('promote', inode, 'nvme');
+  assert.ok((await w.read(inode)).equals(data));
+});
+
+test('a move that is cancelled while a part is read back leaves the plain file', async (t) => {
+  let cancel: () => unknown = () => undefined;
+  const w = await world(t, {
+    wrap: (deps) => ({
+      ...deps,
+      content: {
+        ...deps.content,
+        planForRecipe: async (recipe: Recipe) => {
+          const plan = await deps.content.planForRecipe(recipe);
+          setImmediate(() => cancel());
+          return plan;
+        },
+      },
+    }),
+  });
+  const data = randomBytesOf('long', 180 * MiB);
+  const inode = await w.add('f', data);
+  cancel = () => w.move('promote', inode, 'nvme');
+  await assert.rejects(w.done('demote', inode, 'hdd'), /the job was cancelled/);
+  assert.equal(w.formOf(inode), 'plain nvme');
   assert.ok((await w.read(inode)).equals(data));
 });
 

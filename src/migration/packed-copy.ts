@@ -1,0 +1,133 @@
+/** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
+import { tensorCuts, type ReadBytes } from '../content/tensors.js';
+import type { PackingJob, Recipe } from '../content/types.js';
+import type { ChunkBatch } from '../native.js';
+import { native } from '../native.js';
+import type { Tier } from '../tiers/types.js';
+import { withSource } from './backing.js';
+import { levelFor } from './compression.js';
+import { MoveError } from './deps.js';
+import { checkRoom, liveInode, type Move, type MoveContext } from './move.js';
+import { createReadBack, type ReadBack } from './read-back.js';
+
+/** Read from the source, cut, hash and append about so much at a time. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** A second try heals a damaged chunk among the dedup hits; a third would not say more. */
+const PACK_TRIES = 2;
+
+/** A packed form that equals the source as it was read; the caller commits the recipe or aborts the job. */
+export interface PackedCopy {
+  job: PackingJob;
+  recipe: Recipe;
+  storedBytes: number;
+  /** XXH3-128 of the file, hex. */
+  digest: string;
+}
+
+interface Attempt extends PackedCopy {
+  readBack: { digest: string; bad: Buffer[] };
+}
+
+/**
+ * Packs until what is read back equals the source. @returns null where the file changed meanwhile.
+ * @throws MoveError (EIO) where it reads back wrong again
+ */
+export async function packAndCheck(
+  ctx: MoveContext,
+  move: Move,
+  source: Tier,
+  target: Tier,
+  unchanged: () => boolean,
+): Promise<PackedCopy | null> {
+  for (let tries = 1; tries <= PACK_TRIES; tries++) {
+    const { readBack, ...copy } = await packOnce(ctx, move, source, target);
+    let wanted = false;
+    try {
+      if (!unchanged()) return null;
+      wanted = readBack.bad.length === 0 && readBack.digest === copy.digest;
+      if (wanted) return copy;
+      forgetBad(ctx, copy.recipe, readBack.bad);
+    } finally {
+      if (!wanted) await copy.job.abort();
+    }
+  }
+  throw new MoveError(
+    'EIO',
+    `the packed copy on tier ${target.name} reads back wrong; check the disk`,
+  );
+}
+
+/** The next try stores these anew. Where no chunk is to blame none is trusted. */
+function forgetBad({ deps }: MoveContext, { hashes, zero }: Recipe, bad: Buffer[]): void {
+  for (const hash of bad) deps.content.markBadHash(hash);
+  if (bad.length > 0) return;
+  zero.forEach((isZero, i) => {
+    if (!isZero) deps.content.markBadHash(hashes.subarray(32 * i, 32 * i + 32));
+  });
+}
+
+async function packOnce(
+  ctx: MoveContext,
+  move: Move,
+  source: Tier,
+  target: Tier,
+): Promise<Attempt> {
+  const { content, tiers, settings } = ctx.deps;
+  const inode = liveInode(ctx, move);
+  move.total = 2 * inode.size;
+  move.done = 0;
+  const job = content.startPacking(move.ino, target.id, levelFor(target, settings));
+  const readBack = createReadBack(content, move);
+  try {
+    const path = tiers.backingPath(source, move.ino);
+    const feeder = { ctx, move, job, target, readBack };
+    const digest = await withSource(path, inode, (fd) => feed(feeder, fd));
+    const { recipe, storedBytes } = await job.finish();
+    await readBack.add(job.takeDurable());
+    const copy = { job, recipe, storedBytes, digest: digest.toString('hex') };
+    return { ...copy, readBack: await readBack.end() };
+  } catch (error) {
+    await readBack.stop();
+    await job.abort();
+    throw error;
+  }
+}
+
+interface Feeder {
+  ctx: MoveContext;
+  move: Move;
+  job: PackingJob;
+  target: Tier;
+  readBack: ReadBack;
+}
+
+/** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
+async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
+  const { min, average, max } = ctx.deps.chunking;
+  const cuts = Float64Array.from(await tensorCuts(readerOf(fd), liveInode(ctx, move).size, min));
+  const reader = native.createChunkReader(fd, min, average, max, BATCH_BYTES, cuts);
+  try {
+    for (let batch = await reader.next(); batch; batch = await reader.next()) {
+      move.done += batch.lengths.reduce((sum, length) => sum + length, 0);
+      await addBatch(job, batch);
+      checkRoom(ctx, target, 0);
+      liveInode(ctx, move);
+      await readBack.add(job.takeDurable());
+    }
+    return reader.digest();
+  } finally {
+    reader.close();
+  }
+}
+
+function readerOf(fd: number): ReadBytes {
+  return (offset, length) => native.read(fd, offset, length);
+}
+
+async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {
+  try {
+    await job.add(batch);
+  } finally {
+    batch.release();
+  }
+}

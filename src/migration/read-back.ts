@@ -1,0 +1,70 @@
+/**
+ * Reads back from the medium what was packed, part by part in the order of the file, while the parts behind are
+ * still being packed: reading, checking and writing then share processors and disk.
+ */
+import type { ContentStore, Recipe } from '../content/types.js';
+import type { PackedPlan, PlanCheck } from '../native.js';
+import { native } from '../native.js';
+import { controlled, type Move } from './move.js';
+
+const HASH_BYTES = 32;
+
+export interface ReadBack {
+  /** Waits for the part before: what is not read back yet does not pile up. @throws ECANCELED and others */
+  add(part: Recipe | null): Promise<void>;
+  /** When all parts are read: their digest in hex, and the chunks that can't be had, by hash. */
+  end(): Promise<{ digest: string; bad: Buffer[] }>;
+  /** Resolves when nothing is read any more. */
+  stop(): Promise<void>;
+}
+
+export function createReadBack(content: ContentStore, move: Move): ReadBack {
+  const bad: Buffer[] = [];
+  let last: PlanCheck | undefined;
+  let running = Promise.resolve();
+  let stopped = false;
+
+  async function check(part: Recipe): Promise<void> {
+    const plan = await content.planForRecipe(part);
+    if (stopped) return;
+    last = await checkPlanOf(move, plan, last);
+    for (const index of last.bad) bad.push(hashOf(part, index));
+  }
+
+  return {
+    async add(part) {
+      if (!part) return;
+      await running;
+      running = check(part);
+      // Whoever adds the next part, or ends, gets the error.
+      running.catch(() => {});
+    },
+    async end() {
+      await running;
+      return { digest: last?.digest.toString('hex') ?? '', bad };
+    },
+    async stop() {
+      stopped = true;
+      move.control?.cancel();
+      await running.catch(() => {});
+    },
+  };
+}
+
+/** Decodes a whole plan, read from the medium; `before` is what was found in the parts before it. */
+export async function checkPlanOf(
+  move: Move,
+  packed: PackedPlan,
+  before?: PlanCheck,
+): Promise<PlanCheck> {
+  const plan = native.openPlan(packed);
+  try {
+    return await controlled(move, (control) => native.checkPlan(plan, control, before));
+  } finally {
+    plan.close();
+  }
+}
+
+function hashOf({ hashes }: Recipe, index: number): Buffer {
+  return hashes.subarray(HASH_BYTES * index, HASH_BYTES * (index + 1));
+}
