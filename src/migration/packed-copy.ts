@@ -104,8 +104,18 @@ interface Feeder {
 /** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
 async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
   const { min, average, max } = ctx.deps.chunking;
-  const cuts = Float64Array.from(await tensorCuts(readerOf(fd), liveInode(ctx, move).size, min));
-  const reader = native.createChunkReader(fd, min, average, max, BATCH_BYTES, cuts);
+  const { size } = liveInode(ctx, move);
+  const cuts = size > min ? await tensorCuts(readerOf(fd), size, min) : [];
+  // One byte more than there are, so that the first read finds the end.
+  const batchBytes = Math.min(BATCH_BYTES, size + 1);
+  const reader = native.createChunkReader(
+    fd,
+    min,
+    average,
+    max,
+    batchBytes,
+    Float64Array.from(cuts),
+  );
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       move.done += batch.lengths.reduce((sum, length) => sum + length, 0);

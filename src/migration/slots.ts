@@ -16,7 +16,7 @@ export interface Slots {
   excuse(move: Move): void;
 }
 
-const SLOTS = 16;
+const SLOTS = 64;
 const FOR_LARGE = SLOTS / 2;
 /** Bytes. Copying a file of this size takes about as long as making it durable. */
 const LARGE = 1 << 20;

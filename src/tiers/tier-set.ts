@@ -117,6 +117,17 @@ function readOnlyText(tier: TierConfig): string {
   return `tier ${tier.name}: ${tier.path} is read-only; mount its disk for writing, or mount the volume with -o ro`;
 }
 
+/** Callers of one moment share a run, which starts after they called. */
+function shared(run: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const start = () => {
+    next = undefined;
+    return run();
+  };
+  return () => (next ??= last = last.then(start, start));
+}
+
 function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
   const { volume, log, missingTier } = options;
   let readOnly = options.readOnly === true;
@@ -143,9 +154,9 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
     report(tier, 'ok', null);
   }
 
-  async function refresh(): Promise<void> {
+  const refresh = shared(async () => {
     await Promise.all(tiers.map(refreshTier));
-  }
+  });
 
   return {
     volumeId: volume.id,
