@@ -1,7 +1,7 @@
 /** Sizes, holes and allocated space: read, write, truncate, fallocate, SEEK_HOLE at all their edges. */
 import assert from 'node:assert/strict';
 import { fstat, stat } from './system/attributes.js';
-import { call } from './system/calls.js';
+import { call, i64 } from './system/calls.js';
 import * as files from './system/files.js';
 import {
   createFile,
@@ -77,6 +77,47 @@ const edges: Case[] = [
       fails('EFAULT', () => call('pread64', fd, 8, 3, 0));
     });
   }),
+];
+
+const LIMITED = 50_000;
+const RLIMIT_FSIZE = 1;
+
+/** With no file to grow beyond LIMITED bytes; synchronous. The signal that comes with EFBIG is ignored. */
+function withFileLimit(work: () => void): void {
+  const before = Buffer.alloc(16);
+  const ignore = () => {};
+  process.on('SIGXFSZ', ignore);
+  call('prlimit64', 0, RLIMIT_FSIZE, null, before);
+  call('prlimit64', 0, RLIMIT_FSIZE, i64(LIMITED, before.readBigInt64LE(8)), null);
+  try {
+    work();
+  } finally {
+    call('prlimit64', 0, RLIMIT_FSIZE, before, null);
+    setImmediate(() => process.off('SIGXFSZ', ignore));
+  }
+}
+
+const limited: Case[] = [
+  anyone(
+    'no file grows beyond RLIMIT_FSIZE, by whatever call',
+    async (dir, env) => {
+      createFile(`${dir}/a`, PAGES);
+      await env.settle(`${dir}/a`);
+      withOpen(`${dir}/a`, O.RDWR, (fd) => {
+        withFileLimit(() => {
+          assert.equal(pwrite(fd, Buffer.alloc(PAGE, 'x'), LIMITED - 10), 10);
+          fails('EFBIG', () => pwrite(fd, 'x', LIMITED));
+          fails('EFBIG', () => ftruncate(fd, LIMITED + 1));
+          fails('EFBIG', () => files.fallocate(fd, 0, 0, LIMITED + 1));
+          assert.equal(pwrite(fd, 'y', 0), 1);
+        });
+        assert.equal(fstat(fd).size, LIMITED);
+        assert.equal(String(pread(fd, 100, LIMITED - 10)), 'x'.repeat(10));
+        assert.equal(pwrite(fd, 'z', LIMITED), 1);
+      });
+    },
+    PACKED,
+  ),
 ];
 
 const truncating: Case[] = each(
@@ -264,5 +305,13 @@ const seeking: Case[] = [
 
 export const fileSpace: Family = {
   name: 'file space',
-  cases: [...edges, ...truncating, ...regrowing, ...allocating, ...shifting, ...seeking],
+  cases: [
+    ...edges,
+    ...limited,
+    ...truncating,
+    ...regrowing,
+    ...allocating,
+    ...shifting,
+    ...seeking,
+  ],
 };

@@ -68,6 +68,7 @@ constexpr std::pair<const char*, long> kNumbers[] = {
     {"pipe2", SYS_pipe2},
     {"pread64", SYS_pread64},
     {"preadv2", SYS_preadv2},
+    {"prlimit64", SYS_prlimit64},
     {"pwrite64", SYS_pwrite64},
     {"pwritev2", SYS_pwritev2},
     {"read", SYS_read},
