@@ -1,5 +1,5 @@
 /** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
-import { tensorCuts, type ReadBytes } from '../content/tensors.js';
+import { cuttingOf, type Cutting, type Limits, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import type { ChunkBatch } from '../native.js';
 import { native } from '../native.js';
@@ -103,19 +103,13 @@ interface Feeder {
 
 /** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
 async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
-  const { min, average, max } = ctx.deps.chunking;
   const { size } = liveInode(ctx, move);
-  const cuts = size > min ? await tensorCuts(readerOf(fd), size, min) : [];
+  const { limits, cuts } = await cuttingFor(fd, size, ctx.deps.chunking);
+  const { min, average, max } = limits;
   // One byte more than there are, so that the first read finds the end.
   const batchBytes = Math.min(BATCH_BYTES, size + 1);
-  const reader = native.createChunkReader(
-    fd,
-    min,
-    average,
-    max,
-    batchBytes,
-    Float64Array.from(cuts),
-  );
+  const ends = Float64Array.from(cuts);
+  const reader = native.createChunkReader(fd, min, average, max, batchBytes, ends);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       move.done += batch.lengths.reduce((sum, length) => sum + length, 0);
@@ -130,8 +124,11 @@ async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): P
   }
 }
 
-function readerOf(fd: number): ReadBytes {
-  return (offset, length) => native.read(fd, offset, length);
+/** A file that is no longer than the least chunk is one. */
+async function cuttingFor(fd: number, size: number, limits: Limits): Promise<Cutting> {
+  if (size <= limits.min) return { limits, cuts: [] };
+  const read: ReadBytes = (offset, length) => native.read(fd, offset, length);
+  return cuttingOf(read, size, limits);
 }
 
 async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ggufFile, type GgufValue } from '../../scripts/fixtures/gguf-writer.js';
+import { onnxFile } from '../../scripts/fixtures/onnx-writer.js';
 import { randomBytes, randomChoices } from '../../scripts/fixtures/random-bytes.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
-import { tensorCuts, tensorsOf, type Span } from '../../src/content/tensors.js';
+import { tfliteFile } from '../../scripts/fixtures/tflite-writer.js';
+import { cuttingOf, layoutOf, type Span } from '../../src/content/tensors.js';
 import { seed } from '../seed.js';
 
 const noise = randomBytes(1);
@@ -18,7 +20,8 @@ function read(file: Buffer) {
   return async (offset: number, length: number) => file.subarray(offset, offset + length);
 }
 
-const spansOf = (file: Buffer) => tensorsOf(read(file), file.length);
+const spansOf = async (file: Buffer) => (await layoutOf(read(file), file.length)).tensors;
+const LIMITS = { min: 16_384, average: 65_536, max: 262_144 };
 
 function assertAre(file: Buffer, spans: Span[], tensors: Map<string, Buffer>): void {
   const found = spans.map(({ start, end }) => file.subarray(start, end));
@@ -48,10 +51,44 @@ test('the tensors of a GGUF file are found, behind a long vocabulary too', async
   }
 });
 
+test('the tensors of an ONNX file are found, in a branch of a node too', async () => {
+  const file = onnxFile(TENSORS);
+  const [inBranch, ...initializers] = await spansOf(file);
+  assertAre(file, [...initializers, inBranch], TENSORS);
+});
+
+test('the tensors of a TensorFlow Lite file are found, inside or behind its FlatBuffer', async () => {
+  for (const behind of [false, true]) {
+    const file = tfliteFile(TENSORS, behind);
+    assertAre(file, await spansOf(file), TENSORS);
+  }
+});
+
+/** Tesseract's container, with absent parts between. */
+function trainedData(parts: Buffer[]): Buffer {
+  const directory = Buffer.alloc(4 + 8 * 24, 0xff);
+  directory.writeUInt32LE(24);
+  let at = directory.length;
+  for (const [i, part] of parts.entries()) {
+    directory.writeBigInt64LE(BigInt(at), 4 + 8 * (3 * i + 1));
+    at += part.length;
+  }
+  return Buffer.concat([directory, ...parts]);
+}
+
+test('the parts of a trained data file are found, and cut finer than others', async () => {
+  const file = trainedData([...TENSORS.values()]);
+  assertAre(file, await spansOf(file), TENSORS);
+  const { limits, cuts } = await cuttingOf(read(file), file.length, LIMITS);
+  assert.deepEqual(limits, { min: 4_096, average: 16_384, max: 65_536 });
+  assert.ok(cuts.length > 0);
+});
+
 test('cuts are made at both ends of tensors that are worth a chunk', async () => {
   const file = safetensorsFile(TENSORS);
   const [embedding, , attention, output] = await spansOf(file);
-  const cuts = await tensorCuts(read(file), file.length, 16_384);
+  const { limits, cuts } = await cuttingOf(read(file), file.length, LIMITS);
+  assert.deepEqual(limits, LIMITS);
   assert.deepEqual(cuts, [
     embedding.start,
     embedding.end,
@@ -83,16 +120,30 @@ test('a header that promises too much is not believed', async () => {
     assert.notDeepEqual(damaged, file);
     assert.deepEqual(await spansOf(damaged), []);
   }
-  assert.deepEqual(await tensorsOf(read(file), file.length - 1), [], 'torn off');
+});
+
+test('a file that was torn off has no tensors', async () => {
+  for (const write of [safetensorsFile, onnxFile, tfliteFile]) {
+    const file = write(TENSORS);
+    assert.equal((await spansOf(file)).length, 4);
+    assert.deepEqual(await spansOf(file.subarray(0, file.length - 16)), [], write.name);
+  }
 });
 
 test('no header, however damaged, gives spans that are not in the file or overlap', async (t) => {
   t.diagnostic(`SEED=${seed}`);
   const below = randomChoices(seed);
-  const originals = [safetensorsFile(TENSORS), ggufFile(VOCABULARY, TENSORS)];
+  const originals = [
+    safetensorsFile(TENSORS),
+    ggufFile(VOCABULARY, TENSORS),
+    onnxFile(TENSORS),
+    tfliteFile(TENSORS),
+    tfliteFile(TENSORS, true),
+    trainedData([...TENSORS.values()]),
+  ];
   let believed = 0;
-  for (let round = 0; round < 2_000; round++) {
-    const file = damage(originals[round % 2], below);
+  for (let round = 0; round < 6_000; round++) {
+    const file = damage(originals[round % originals.length], below);
     let last = 0;
     for (const { start, end } of await spansOf(file)) {
       assert.ok(start >= last && end > start && end <= file.length);
