@@ -6,6 +6,10 @@
 #include <cmath>
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace coral {
 
 namespace {
@@ -59,8 +63,52 @@ void SplitInTwo(const uint8_t* in, size_t count, uint8_t* even, uint8_t* odd) {
   }
 }
 
-void JoinTwo(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
+#ifdef __SSE2__
+
+__m128i LoadVector(const uint8_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+
+void StoreVector(uint8_t* to, __m128i vector) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), vector);
+}
+
+// As JoinTwo and JoinFour, in steps of 16. @returns how many of `count` are done.
+size_t JoinTwoVectors(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
   size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const auto a = LoadVector(even + i);
+    const auto b = LoadVector(odd + i);
+    StoreVector(out + 2 * i, _mm_unpacklo_epi8(a, b));
+    StoreVector(out + 2 * i + 16, _mm_unpackhi_epi8(a, b));
+  }
+  return i;
+}
+
+size_t JoinFourVectors(const uint8_t* in, size_t count, uint8_t* out) {
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const auto plane = [&](size_t number) { return LoadVector(in + number * count + i); };
+    const auto a = plane(0), b = plane(1), c = plane(2), d = plane(3);
+    const auto low = _mm_unpacklo_epi8(a, b), low_after = _mm_unpacklo_epi8(c, d);
+    const auto high = _mm_unpackhi_epi8(a, b), high_after = _mm_unpackhi_epi8(c, d);
+    StoreVector(out + 4 * i, _mm_unpacklo_epi16(low, low_after));
+    StoreVector(out + 4 * i + 16, _mm_unpackhi_epi16(low, low_after));
+    StoreVector(out + 4 * i + 32, _mm_unpacklo_epi16(high, high_after));
+    StoreVector(out + 4 * i + 48, _mm_unpackhi_epi16(high, high_after));
+  }
+  return i;
+}
+
+#else
+
+size_t JoinTwoVectors(const uint8_t*, const uint8_t*, size_t, uint8_t*) { return 0; }
+size_t JoinFourVectors(const uint8_t*, size_t, uint8_t*) { return 0; }
+
+#endif
+
+void JoinTwo(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
+  size_t i = JoinTwoVectors(even, odd, count, out);
   for (; i + 4 <= count; i += 4) {
     const auto word = SpreadEven(Load<uint32_t>(even + i)) | SpreadEven(Load<uint32_t>(odd + i))
                                                                  << 8;
@@ -89,7 +137,7 @@ void SplitInFour(const uint8_t* in, size_t count, uint8_t* out) {
 }
 
 void JoinFour(const uint8_t* in, size_t count, uint8_t* out) {
-  size_t i = 0;
+  size_t i = JoinFourVectors(in, count, out);
   for (; i + 2 <= count; i += 2) {
     const auto pair = [&](size_t plane) {
       return SpreadEven(Load<uint16_t>(in + plane * count + i));

@@ -5,6 +5,8 @@
 
 #include <bit>
 
+#include "content/checksum_avx2.h"
+
 namespace coral {
 
 namespace {
@@ -54,7 +56,9 @@ bool IsPlausible(const RecordHeader& header) {
 
 }  // namespace
 
-uint64_t Checksum(const void* data, size_t length) { return XXH3_64bits(data, length); }
+uint64_t Checksum(const void* data, size_t length) {
+  return HasAvx2() ? ChecksumAvx2(data, length) : XXH3_64bits(data, length);
+}
 
 uint64_t PackIdentity::Seed() const {
   uint8_t bytes[24];

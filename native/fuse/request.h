@@ -34,7 +34,8 @@ class BufferPool {
   void Return(char* memory);
 
  private:
-  static constexpr size_t kKept = 12;
+  // As many as the kernel asks for when it reads 16 MiB ahead, and again as much.
+  static constexpr size_t kKept = 32;
   std::mutex mutex_;
   std::vector<char*> free_;  // guarded by mutex_
 };
