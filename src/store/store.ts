@@ -21,7 +21,7 @@ import { replaceCopy } from './copy.js';
 import { asError, commitError, storeError, unreadable } from './errors.js';
 import { DATA_FILE, prepareFiles } from './files.js';
 import { checkFormat } from './format.js';
-import { boundResidence } from './residence.js';
+import { boundResidence, type Residence } from './residence.js';
 import { GroupedTable, type LmdbTable } from './table.js';
 import type { Store, Table } from './types.js';
 
@@ -113,7 +113,7 @@ class GroupCommitStore implements Store {
   private flight: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
   private closed = false;
-  private readonly unbound: () => void;
+  private readonly residence: Residence;
 
   constructor(
     private readonly root: Root,
@@ -121,7 +121,7 @@ class GroupCommitStore implements Store {
     options: StoreOptions,
   ) {
     this.limits = { ...DEFAULTS, ...options };
-    this.unbound = boundResidence(join(realpathSync(directory), DATA_FILE));
+    this.residence = boundResidence(join(realpathSync(directory), DATA_FILE));
   }
 
   get pending(): boolean {
@@ -132,7 +132,11 @@ class GroupCommitStore implements Store {
     const known = this.tables.get(name);
     if (known !== undefined) return known;
     const database: LmdbTable = this.root.openDB<Buffer, Buffer>({ ...BINARY, name });
-    const table = new GroupedTable(database, (bytes) => this.wrote(bytes));
+    const table = new GroupedTable(
+      database,
+      (bytes) => this.wrote(bytes),
+      () => this.residence.noteRead(),
+    );
     this.tables.set(name, table);
     return table;
   }
@@ -255,7 +259,7 @@ class GroupCommitStore implements Store {
     } finally {
       this.closed = true;
       this.stopClock();
-      this.unbound();
+      this.residence.stop();
       for (const table of this.tables.values()) table.close();
       await this.root.close();
     }

@@ -34,10 +34,11 @@ export class GroupedTable implements Table {
   private readonly cursors = new Set<Iterator<Row>>();
   private closed = false;
 
-  /** `wrote` is told of each write and the memory it takes, in bytes. */
+  /** `wrote` is told of each write and the memory it takes, in bytes; `read` of each read of LMDB. */
   constructor(
     private readonly database: LmdbTable,
     private readonly wrote: (bytes: number) => void,
+    private readonly read: () => void,
   ) {
     this.reads = database as unknown as FastReads;
   }
@@ -45,6 +46,7 @@ export class GroupedTable implements Table {
   get(key: Buffer): Buffer | undefined {
     const pending = this.pendingValue(key);
     if (pending !== undefined) return pending ?? undefined;
+    this.read();
     const value = this.reads.getBinaryFast(key);
     if (value === undefined) return undefined;
     return value.isGlobal ? copyShared(value, this.reads.lastSize) : Buffer.from(value);
@@ -111,6 +113,7 @@ export class GroupedTable implements Table {
     try {
       for (let row = cursor.next(); row.done !== true; row = cursor.next()) {
         yield row.value;
+        this.read();
         if (this.closed) throw storeError('EBADF', 'the namespace database is closed');
       }
     } finally {
