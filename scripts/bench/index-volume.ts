@@ -103,7 +103,7 @@ function sorted(names: Buffer): Uint32Array {
 function segmentOf(hashes: Buffer) {
   const count = hashes.length / HASH_BYTES;
   const lengths = new Uint32Array(count).fill(CHUNK_BYTES);
-  return { hashes, lengths, zero: new Uint8Array(count) };
+  return { hashes, lengths, zero: new Uint8Array(count), copies: new Uint8Array(count) };
 }
 
 /** Where the n-th chunk of a run of new ones lies: packs of the usual length, one after the other. */

@@ -50,6 +50,10 @@ async function check({ output }: Invocation, file: string): Promise<ExitCode> {
   return ExitCode.done;
 }
 
+function formatFragmentation(value: PolicyDocument['settings']['fragmentation']): string {
+  return value === 'off' ? value : `${value}%`;
+}
+
 function policyLines({ settings, rules }: PolicyDocument): string[] {
   const { watermarks } = settings;
   const perTier = Object.entries(settings.tierWatermarks).map(
@@ -65,11 +69,12 @@ function policyLines({ settings, rules }: PolicyDocument): string[] {
     ['cold-after', formatDuration(settings.coldAfterMs)],
     ['half-life', formatDuration(settings.halfLifeMs)],
     ['compress', formatCodec(settings.compress)],
+    ['fragmentation', formatFragmentation(settings.fragmentation)],
     ['migrate-rate', rate],
     ['config', settings.configFile ?? '-'],
   ];
   return [
-    ...rows.map(([name, text]) => `${name.padEnd(12)} ${text}`),
+    ...rows.map(([name, text]) => `${name.padEnd(13)} ${text}`),
     '',
     'Rules, the first that matches decides; what none matches goes by the defaults:',
     ...(rules.length === 0 ? ['  none'] : rules.map((text, index) => `  ${index + 1}. ${text}`)),

@@ -57,11 +57,13 @@ function tierRow(tier: TierDocument): string[] {
 }
 
 function savingsText(savings: StatusDocument['savings']): string {
-  const { logicalBytes, storedBytes, dedupBytes, compressionBytes } = savings;
+  const { logicalBytes, storedBytes, dedupBytes, compressionBytes, storedAgainBytes } = savings;
   if (logicalBytes === 0) return 'nothing';
+  const again = `; ${formatSize(storedAgainBytes)} stored again against fragmentation`;
   return (
     `${formatSize(logicalBytes)} of files in ${formatSize(storedBytes)}; saved ` +
-    `${formatSize(dedupBytes)} by deduplication, ${formatSize(compressionBytes)} by compression`
+    `${formatSize(dedupBytes)} by deduplication, ${formatSize(compressionBytes)} by compression` +
+    (storedAgainBytes > 0 ? again : '')
   );
 }
 

@@ -16,6 +16,7 @@ const LIVE = [
   'halfLifeMs',
   'compress',
   'tierCompress',
+  'fragmentation',
   'migrateRate',
   'log',
 ] as const satisfies readonly (keyof Settings)[];

@@ -40,6 +40,11 @@ export interface OptionSpec<Value = unknown, Place extends TierNamePlace = TierN
 const duration = { allowed: DURATION_ALLOWED, parse: parseDuration };
 const percent = { allowed: PERCENT_ALLOWED, parse: parsePercent };
 const codec = { allowed: CODEC_ALLOWED, parse: parseCodec };
+const jumps = {
+  allowed: `${PERCENT_ALLOWED}, or off`,
+  parse: (text: string): number | 'off' | undefined =>
+    text === 'off' ? 'off' : parsePercent(text),
+};
 const rate = { allowed: RATE_ALLOWED, parse: parseRate };
 const path = {
   allowed: 'a path',
@@ -74,6 +79,12 @@ export const OPTIONS = {
   halfLife: option('half-life', 'DURATION', 'time in which heat decays to a half', duration),
   compress: option('compress', 'auto|off|zstd:N', 'codec of packs', codec),
   tierCompress: perTier('compress', 'value', 'CODEC', 'codec of packs on one tier', codec),
+  fragmentation: option(
+    'fragmentation',
+    'PCT|off',
+    'share of the time of reading a packed file that a hard disk may lose to jumps',
+    jumps,
+  ),
   migrateRate: option(
     'migrate-rate',
     'RATE',

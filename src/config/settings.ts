@@ -30,6 +30,9 @@ export interface LoadedSettings {
   warnings: string[];
 }
 
+/** A quarter of the disk's speed at least; chunks of 64 KiB here and there would give a twentieth. */
+const DEFAULT_FRAGMENTATION = 75;
+
 /** The file beside `volume.json` that is read where no other one is named. */
 export const DEFAULT_CONFIG_FILE = 'config.yaml';
 
@@ -136,6 +139,7 @@ function build(values: OptionValues, configFile: string | null, file: ConfigFile
     halfLifeMs: positive(values.halfLife ?? preset.halfLifeMs),
     compress: values.compress ?? { kind: 'auto' as const },
     tierCompress: values.tierCompress ?? {},
+    fragmentation: values.fragmentation ?? DEFAULT_FRAGMENTATION,
     migrateRate: values.migrateRate ?? Infinity,
     passthrough: values.passthrough ?? 'auto',
     channel: values.channel ?? 'native',

@@ -40,6 +40,8 @@ export interface Settings {
   halfLifeMs: number;
   compress: Codec;
   tierCompress: Readonly<Record<string, Codec>>;
+  /** Percent of the time of reading a packed file in order that a seeking medium may spend on jumps. */
+  fragmentation: number | 'off';
   /** Bytes per second, Infinity for no limit, 0 pauses. */
   migrateRate: number;
   passthrough: 'auto' | 'off';

@@ -1,120 +1,201 @@
 /**
- * The chunk index: SHA-256 to location. Every change keeps `live` of the packs and the savings right in
- * the same turn, so nothing else writes this table.
+ * The chunk index: name to location, which is the SHA-256 or, of a chunk that was stored again, one of its copies
+ * (`names.ts`). Every change keeps `live` of the packs and the savings right in the same turn, so nothing else
+ * writes this table.
  *
  * A chunk is in the index exactly while a recipe segment names it: references are counted when a segment is
  * written and given back when it is removed, in the same transaction.
  */
+import { requireFormat } from '../store/format.js';
 import type { Store } from '../store/types.js';
 import { contentError } from './errors.js';
 import { HASH_BYTES } from './limits.js';
+import { copyOf, hashOf, namesOf } from './names.js';
 import type { Packs } from './packs.js';
 import { decodeLocation, encodeLocation } from './records.js';
 import type { Savings } from './savings.js';
 import type { ChunkLocation } from './types.js';
 
+/** Format of a database in which chunks were ever stored again. */
+const COPIES_FORMAT = 2;
+
 /** One record in a pack. */
 export type Place = Pick<ChunkLocation, 'packId' | 'offset' | 'stored' | 'length'>;
 
+/** A chunk, or a copy of one, as the index has it. */
+export interface NamedLocation {
+  name: Buffer;
+  location: ChunkLocation;
+}
+
 export interface ChunkIndex {
-  get(hash: Buffer): ChunkLocation | undefined;
+  get(name: Buffer): ChunkLocation | undefined;
   /** The location where new data may rely on it: not bad, and its tier is there. */
-  hit(hash: Buffer): ChunkLocation | undefined;
+  hit(name: Buffer): ChunkLocation | undefined;
+  /** Every copy of a chunk that the index has, the first one first; `good` as for `hit`. */
+  copies(hash: Buffer): (NamedLocation & { good: boolean })[];
+  /** What lies in this record. */
+  inRecord(hash: Buffer, packId: number, offset: number): NamedLocation | undefined;
+  /** Where the bytes are to be read: there, or, if that copy is not good, at another one that is. */
+  source(name: Buffer): ChunkLocation | undefined;
   /** Counts one more reference. `fresh`: durable new bytes, taken where the index has none that are good. */
-  refer(hash: Buffer, fresh: Place | undefined): void;
+  refer(name: Buffer, fresh: Place | undefined): void;
   /** Gives `times` references back and removes the chunk with its last one. @returns true if removed. */
-  release(hash: Buffer, times: number): boolean;
+  release(name: Buffer, times: number): boolean;
   /** Points a chunk from one record to a durable copy of it; false where it no longer lies at `from`. */
-  move(hash: Buffer, from: Pick<Place, 'packId' | 'offset'>, to: Place): boolean;
+  move(name: Buffer, from: Pick<Place, 'packId' | 'offset'>, to: Place): boolean;
   /** @returns false where the chunk is unknown. */
-  markBad(hash: Buffer): boolean;
-  /** Up to `limit` chunks with hashes above `after`, ascending. */
-  slice(after: Buffer | undefined, limit: number): { hash: Buffer; location: ChunkLocation }[];
+  markBad(name: Buffer): boolean;
+  /** Up to `limit` chunks with names above `after`, ascending. */
+  slice(after: Buffer | undefined, limit: number): NamedLocation[];
   /** Grows whenever a known chunk changed its place or health: plans made before may be stale. */
   readonly epoch: number;
 }
 
+interface IndexParts {
+  store: Store;
+  packs: Packs;
+  savings: Savings;
+}
+
 export function createChunkIndex(store: Store, packs: Packs, savings: Savings): ChunkIndex {
+  const { get, put, isGood, hit, ...changes } = createChanges({ store, packs, savings });
+
+  function copies(hash: Buffer): (NamedLocation & { good: boolean })[] {
+    // Where nothing was ever stored again there is no need to look.
+    const names = savings.counters().again > 0 ? namesOf(hash) : [hash];
+    return names.flatMap((name) => {
+      const location = get(name);
+      return location ? [{ name, location, good: isGood(location) }] : [];
+    });
+  }
+
+  return {
+    get,
+    hit,
+    copies,
+    inRecord: (hash, packId, offset) => findInRecord(store, hash, packId, offset),
+    source(name) {
+      const location = get(name);
+      if (!location || isGood(location)) return location;
+      const other = copies(hashOf(name)).find(({ good }) => good);
+      return other?.location ?? location;
+    },
+    refer: changes.refer,
+    release: changes.release,
+    move: changes.move,
+    markBad(name) {
+      const location = get(name);
+      if (!location) return false;
+      if (!location.bad) {
+        put(name, { ...location, bad: true });
+        changes.stale();
+      }
+      return true;
+    },
+    slice: (after, limit) => sliceChunks(store, after, limit),
+    get epoch() {
+      return changes.epoch();
+    },
+  };
+}
+
+/** What adds, removes and moves chunks, with all that has to agree. */
+function createChanges({ store, packs, savings }: IndexParts) {
   const table = store.table('chunks');
   let epoch = 0;
 
-  function get(hash: Buffer): ChunkLocation | undefined {
-    const value = table.get(hash);
+  function get(name: Buffer): ChunkLocation | undefined {
+    const value = table.get(name);
     return value && decodeLocation(value);
   }
 
-  function put(hash: Buffer, location: ChunkLocation): void {
-    table.put(hash, encodeLocation(location));
+  function put(name: Buffer, location: ChunkLocation): void {
+    table.put(name, encodeLocation(location));
   }
 
   function isGood(location: ChunkLocation): boolean {
     return !location.bad && packs.readableTier(location.packId) !== undefined;
   }
 
-  function add(hash: Buffer, fresh: Place): void {
-    put(hash, { ...fresh, references: 1, bad: false });
-    packs.addLive(fresh.packId, fresh.stored);
-    savings.add({ unique: fresh.length, stored: fresh.stored });
+  /** `unique` and `stored` are differences, in bytes. */
+  function count(name: Buffer, unique: number, stored: number): void {
+    savings.add({ unique, stored, again: copyOf(name) === 0 ? 0 : stored });
   }
 
-  function replace(hash: Buffer, old: ChunkLocation, to: Place, references: number): void {
-    put(hash, { ...to, references, bad: false });
+  function add(name: Buffer, fresh: Place): void {
+    // In the same transaction: who does not know of copies must not open it.
+    if (copyOf(name) !== 0) requireFormat(store, COPIES_FORMAT);
+    put(name, { ...fresh, references: 1, bad: false });
+    packs.addLive(fresh.packId, fresh.stored);
+    count(name, fresh.length, fresh.stored);
+  }
+
+  function replace(name: Buffer, old: ChunkLocation, to: Place, references: number): void {
+    put(name, { ...to, references, bad: false });
     packs.addLive(old.packId, -old.stored);
     packs.addLive(to.packId, to.stored);
-    savings.add({ stored: to.stored - old.stored });
+    count(name, 0, to.stored - old.stored);
     epoch++;
   }
 
   return {
     get,
-    hit(hash) {
-      const location = get(hash);
+    put,
+    isGood,
+    hit(name: Buffer): ChunkLocation | undefined {
+      const location = get(name);
       return location && isGood(location) ? location : undefined;
     },
-    refer(hash, fresh) {
-      const location = get(hash);
+    refer(name: Buffer, fresh: Place | undefined): void {
+      const location = get(name);
       if (location && (!fresh || isGood(location))) {
-        put(hash, { ...location, references: location.references + 1 });
+        put(name, { ...location, references: location.references + 1 });
       } else if (location && fresh) {
-        replace(hash, location, fresh, location.references + 1);
+        replace(name, location, fresh, location.references + 1);
       } else if (fresh) {
-        add(hash, fresh);
+        add(name, fresh);
       } else {
-        throw contentError('EIO', `chunk ${hash.toString('hex')} left the index while in use`);
+        throw contentError('EIO', `chunk ${name.toString('hex')} left the index while in use`);
       }
     },
-    release(hash, times) {
-      const location = get(hash);
+    release(name: Buffer, times: number): boolean {
+      const location = get(name);
       if (!location) return false;
       if (location.references > times) {
-        put(hash, { ...location, references: location.references - times });
+        put(name, { ...location, references: location.references - times });
         return false;
       }
-      table.remove(hash);
+      table.remove(name);
       packs.addLive(location.packId, -location.stored);
-      savings.add({ unique: -location.length, stored: -location.stored });
+      count(name, -location.length, -location.stored);
       return true;
     },
-    move(hash, from, to) {
-      const location = get(hash);
+    move(name: Buffer, from: Pick<Place, 'packId' | 'offset'>, to: Place): boolean {
+      const location = get(name);
       if (location?.packId !== from.packId || location.offset !== from.offset) return false;
-      replace(hash, location, to, location.references);
+      replace(name, location, to, location.references);
       return true;
     },
-    markBad(hash) {
-      const location = get(hash);
-      if (!location) return false;
-      if (!location.bad) {
-        put(hash, { ...location, bad: true });
-        epoch++;
-      }
-      return true;
-    },
-    slice: (after, limit) => sliceChunks(store, after, limit),
-    get epoch() {
-      return epoch;
-    },
+    stale: () => void epoch++,
+    epoch: () => epoch,
   };
+}
+
+/** Which copy of a chunk lies in a record; for checks as well. */
+export function findInRecord(
+  store: Store,
+  hash: Buffer,
+  packId: number,
+  offset: number,
+): NamedLocation | undefined {
+  const table = store.table('chunks');
+  for (const name of namesOf(hash)) {
+    const value = table.get(name);
+    const location = value && decodeLocation(value);
+    if (location?.packId === packId && location.offset === offset) return { name, location };
+  }
+  return undefined;
 }
 
 /** Walks the index in slices; for checks as well. */
@@ -122,11 +203,11 @@ export function sliceChunks(
   store: Store,
   after: Buffer | undefined,
   limit: number,
-): { hash: Buffer; location: ChunkLocation }[] {
-  const found: { hash: Buffer; location: ChunkLocation }[] = [];
+): NamedLocation[] {
+  const found: NamedLocation[] = [];
   const start = after ? Buffer.concat([after, Buffer.of(0)]) : Buffer.alloc(HASH_BYTES);
   for (const { key, value } of store.table('chunks').range(start)) {
-    found.push({ hash: key, location: decodeLocation(value) });
+    found.push({ name: key, location: decodeLocation(value) });
     if (found.length === limit) break;
   }
   return found;

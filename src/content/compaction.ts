@@ -106,10 +106,8 @@ async function liveChunks(parts: ContentParts, packId: number): Promise<MovingCh
   const scan = await scanOwn(parts, packId);
   const live: MovingChunk[] = [];
   for (let i = 0; i < scan.count; i++) {
-    const hash = hashAt(scan.hashes, i);
-    const from = index.get(hash);
-    const here = from?.packId === packId && from.offset === scan.offsets[i];
-    if (from && here && !from.bad) live.push({ hash, from });
+    const found = index.inRecord(hashAt(scan.hashes, i), packId, scan.offsets[i]);
+    if (found && !found.location.bad) live.push({ name: found.name, from: found.location });
     if (i % MOVE_BATCH_RECORDS === MOVE_BATCH_RECORDS - 1) await giveWay();
   }
   return live;

@@ -8,6 +8,7 @@ import { createAppending } from './appending.js';
 import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { SEGMENT_CHUNKS } from './limits.js';
+import { heal } from './healing.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
 import { Packs } from './packs.js';
@@ -16,7 +17,7 @@ import { createPlans, segmentsOf, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
 import type { ReclaimState } from './compaction.js';
 import { reclaim } from './reclaim.js';
-import { hashAt, type PackRecord, type RecipeHead } from './records.js';
+import { nameAt, type PackRecord, type RecipeHead } from './records.js';
 import { recover } from './recovery.js';
 import { relocate } from './relocation.js';
 import { createSavings } from './savings.js';
@@ -80,8 +81,8 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
   }
 
   return {
-    startPacking: (ino, tier, level) =>
-      new Packing({ ...parts, built, chunking }, ino, tierOf(parts, tier), level),
+    startPacking: (ino, tier, level, jumpRate = Infinity) =>
+      new Packing({ ...parts, built, chunking }, ino, tierOf(parts, tier), level, jumpRate),
     commitRecipe(recipe) {
       const found = built.get(recipe);
       if (!found || !building.delete(found.recipeId)) {
@@ -103,7 +104,7 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
 
 type LookingUp = Pick<
   ContentStore,
-  'planFor' | 'planForRecipe' | 'summary' | 'markBad' | 'markBadHash' | 'packs' | 'savings'
+  'planFor' | 'planForRecipe' | 'summary' | 'markBad' | 'markBadName' | 'packs' | 'savings'
 >;
 
 function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
@@ -118,26 +119,27 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
       const head = recipes.head(ino);
       if (!head || chunkIndex >= head.chunks) return;
       const segment = Math.floor(chunkIndex / SEGMENT_CHUNKS);
-      const { hashes, zero } = recipes.segment(head.recipeId, segment);
+      const chunks = recipes.segment(head.recipeId, segment);
       const at = chunkIndex % SEGMENT_CHUNKS;
-      if (!zero[at]) index.markBad(hashAt(hashes, at));
+      if (!chunks.zero[at]) index.markBad(nameAt(chunks, at));
     },
-    markBadHash: (hash) => void index.markBad(hash),
+    markBadName: (name) => void index.markBad(name),
     packs: () => Array.from(parts.packs.all(), toInfo),
     savings() {
-      const { logical, unique, stored } = parts.savings.counters();
+      const { logical, unique, stored, again } = parts.savings.counters();
       return {
         logicalBytes: logical,
         storedBytes: stored,
         // Chunks of recipes in the garbage are still counted; they must not make a saving negative.
         dedupBytes: Math.max(0, logical - unique),
         compressionBytes: Math.max(0, unique - stored),
+        storedAgainBytes: again,
       };
     },
   };
 }
 
-type Keeping = Pick<ContentStore, 'relocate' | 'reclaim' | 'recover' | 'close'>;
+type Keeping = Pick<ContentStore, 'relocate' | 'reclaim' | 'recover' | 'heal' | 'close'>;
 
 function keeping(parts: ContentParts): Keeping {
   const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
@@ -146,6 +148,7 @@ function keeping(parts: ContentParts): Keeping {
     relocate: (ino, tier) => relocate(parts, ino, tierOf(parts, tier)),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     recover: () => recover(parts),
+    heal: (names) => heal(parts, names),
     async close() {
       state.closing = true;
       await oneReclaim(() => parts.maintenance(() => sealOpenPacks(parts)));

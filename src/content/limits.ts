@@ -1,5 +1,7 @@
 /** Sizes that the content store works in, in one place, with what each one trades. */
 
+import type { Medium } from '../tiers/types.js';
+
 /** A pack is sealed when it is this long: few files, yet cheap to compact. Bytes. */
 export const PACK_TARGET_BYTES = 256 * 1024 * 1024;
 
@@ -32,3 +34,12 @@ export const MERGE_BELOW_BYTES = PACK_TARGET_BYTES / 8;
 export const COMPACT_BELOW = 0.5;
 
 export const HASH_BYTES = 32;
+
+/** So often a chunk is stored again for files that would scatter otherwise; at most 127 fit into a segment. */
+export const MAX_COPIES = 3;
+
+/**
+ * What a medium reads in the time that it takes to go somewhere else, in bytes. A hard disk seeks and turns for some
+ * 8 ms, and reads 150 MB/s.
+ */
+export const SEEK_BYTES: Readonly<Record<Medium, number>> = { nvme: 0, ssd: 0, hdd: 1_200_000 };

@@ -11,8 +11,10 @@ import type { ChunkLocation } from './types.js';
 import type { Use } from './uses.js';
 
 export interface MovingChunk {
-  hash: Buffer;
+  name: Buffer;
   from: ChunkLocation;
+  /** Where the index has it, if that is not what is copied. */
+  instead?: ChunkLocation;
 }
 
 /**
@@ -70,20 +72,25 @@ function copyChunks(
 /** One turn. A chunk that changed its place meanwhile keeps it; its copy is dead space. */
 function switchChunks({ index }: ContentParts, chunks: MovingChunk[], copied: Appended): number {
   let moved = 0;
-  chunks.forEach(({ hash, from }, i) => {
+  chunks.forEach(({ name, from, instead }, i) => {
     const to: Place = {
       packId: copied.packId,
       offset: copied.offsets[i],
       stored: copied.stored[i],
       length: from.length,
     };
-    if (index.move(hash, from, to)) moved += to.stored;
+    if (index.move(name, instead ?? from, to)) moved += to.stored;
   });
   return moved;
 }
 
-function noteDamage({ index, log }: ContentParts, pack: number, { hash }: MovingChunk): number {
-  index.markBad(hash);
-  log.error({ pack, chunk: hash.toString('hex') }, 'a chunk is damaged and was not moved');
+function noteDamage(
+  { index, log }: ContentParts,
+  pack: number,
+  { name, instead }: MovingChunk,
+): number {
+  // Of another copy scrub will say so.
+  if (!instead) index.markBad(name);
+  log.error({ pack, chunk: name.toString('hex') }, 'a chunk is damaged and was not moved');
   return 0;
 }

@@ -12,8 +12,10 @@ import type { Tier, VolumeConfig } from '../tiers/types.js';
 import type { Place } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { HASH_BYTES, SEGMENT_CHUNKS } from './limits.js';
+import { copyOf, hashOf } from './names.js';
 import type { ContentParts } from './parts.js';
-import { hashAt, type Segment } from './records.js';
+import { ReadingOrder } from './reading-order.js';
+import type { Segment } from './records.js';
 import { summarize } from './summary.js';
 import { giveWay } from './turns.js';
 import type { PackingJob, Recipe } from './types.js';
@@ -27,7 +29,7 @@ export interface BuiltRecipe {
 }
 
 interface NotedChunk {
-  hash: Buffer;
+  name: Buffer;
   length: number;
   zero: boolean;
 }
@@ -51,13 +53,16 @@ export class Packing implements PackingJob {
   private readonly segments: Segment[] = [];
   /** Segments that `takeDurable` gave away. */
   private taken = 0;
+  private readonly order: ReadingOrder;
 
   constructor(
     private readonly deps: PackingDeps,
     private readonly ino: number,
     private readonly tier: Tier,
     private readonly level: number,
+    jumpRate: number,
   ) {
+    this.order = new ReadingOrder(deps, jumpRate);
     this.use = deps.uses.begin();
     this.recipeId = deps.recipes.begin();
     deps.building.add(this.recipeId);
@@ -65,17 +70,17 @@ export class Packing implements PackingJob {
 
   async add(batch: ChunkBatch): Promise<void> {
     this.checkRunning();
-    const hashes = Buffer.from(batch.hashes);
+    const names = this.order.names(batch, Buffer.from(batch.hashes), (key) => this.isMine(key));
     const all = Array.from({ length: batch.count }, (_, i) => i).filter((i) => !batch.zero[i]);
     let left = all;
     while (left.length > 0) {
-      const { missing, others } = this.find(hashes, left);
+      const { missing, others } = this.find(names, left);
       // Its own first: two jobs that wait for each other would wait for ever.
-      if (missing.length > 0) await this.append(batch, hashes, missing);
-      left = await this.waitForOthers(hashes, others);
+      if (missing.length > 0) await this.append(batch, names, missing);
+      left = await this.waitForOthers(names, others);
       this.checkRunning();
     }
-    this.note(batch, hashes);
+    this.note(batch, names);
     if (this.noted.length >= SEGMENT_CHUNKS) await this.flush(SEGMENT_CHUNKS);
   }
 
@@ -103,6 +108,10 @@ export class Packing implements PackingJob {
     this.deps.building.delete(this.recipeId);
   }
 
+  private isMine(key: string): boolean {
+    return this.fresh.has(key) || this.claimed.has(key);
+  }
+
   private endUse(): void {
     this.deps.uses.end(this.use);
     for (const key of this.claimed) this.deps.appending.forget(key);
@@ -113,15 +122,14 @@ export class Packing implements PackingJob {
    * Which of the chunks are stored nowhere, each once, and which are being appended by other jobs. Protects what it
    * finds: the chunks are in use before anything is awaited.
    */
-  private find(hashes: Buffer, chunks: number[]): { missing: number[]; others: number[] } {
+  private find(names: Buffer[], chunks: number[]): { missing: number[]; others: number[] } {
     const { index, appending } = this.deps;
     const missing: number[] = [];
     const others: number[] = [];
     for (const i of chunks) {
-      const hash = hashAt(hashes, i);
-      const key = hashKey(hash);
-      this.use.hashes.add(key);
-      if (this.fresh.has(key) || this.claimed.has(key) || index.hit(hash)) continue;
+      const key = hashKey(names[i]);
+      this.use.names.add(key);
+      if (this.isMine(key) || index.hit(names[i])) continue;
       const found = appending.find(key);
       if (Array.isArray(found)) {
         others.push(i);
@@ -143,8 +151,8 @@ export class Packing implements PackingJob {
   }
 
   /** @returns the chunks whose append failed there */
-  private async waitForOthers(hashes: Buffer, chunks: number[]): Promise<number[]> {
-    const got = await Promise.all(chunks.map((i) => this.waitFor(hashKey(hashAt(hashes, i)))));
+  private async waitForOthers(names: Buffer[], chunks: number[]): Promise<number[]> {
+    const got = await Promise.all(chunks.map((i) => this.waitFor(hashKey(names[i]))));
     return chunks.filter((_, i) => !got[i]);
   }
 
@@ -160,27 +168,27 @@ export class Packing implements PackingJob {
     });
   }
 
-  private async append(batch: ChunkBatch, hashes: Buffer, missing: number[]): Promise<void> {
+  private async append(batch: ChunkBatch, names: Buffer[], missing: number[]): Promise<void> {
     const { writers } = this.deps;
     const indexes = Uint32Array.from(missing);
     try {
       const appended = await writers.append(this.tier, batch, indexes, this.level, this.use);
-      this.noteAppended(batch, hashes, missing, appended);
+      this.noteAppended(batch, names, missing, appended);
     } finally {
       // Where it failed; an append that the job did not wait for may also end after it.
-      for (const chunk of missing) this.giveUpUnless(hashKey(hashAt(hashes, chunk)));
+      for (const chunk of missing) this.giveUpUnless(hashKey(names[chunk]));
     }
   }
 
   private noteAppended(
     batch: ChunkBatch,
-    hashes: Buffer,
+    names: Buffer[],
     missing: number[],
     { packId, offsets, stored }: Appended,
   ): void {
     missing.forEach((chunk, i) => {
       const place = { packId, offset: offsets[i], stored: stored[i], length: batch.lengths[chunk] };
-      const key = hashKey(hashAt(hashes, chunk));
+      const key = hashKey(names[chunk]);
       this.fresh.set(key, place);
       this.newBytes += stored[i];
       if (!this.ended) this.deps.appending.appended(key, place);
@@ -193,13 +201,13 @@ export class Packing implements PackingJob {
     this.deps.appending.forget(key);
   }
 
-  private note(batch: ChunkBatch, hashes: Buffer): void {
+  private note(batch: ChunkBatch, names: Buffer[]): void {
     const { max } = this.deps.chunking ?? { max: Infinity };
     for (let i = 0; i < batch.count; i++) {
       const length = batch.lengths[i];
       if (length > max)
         throw new Error(`a chunk of ${length} bytes is longer than this volume cuts`);
-      this.noted.push({ hash: hashAt(hashes, i), length, zero: batch.zero[i] === 1 });
+      this.noted.push({ name: names[i], length, zero: batch.zero[i] === 1 });
     }
   }
 
@@ -218,8 +226,8 @@ export class Packing implements PackingJob {
   private writeSegment(chunks: NotedChunk[]): void {
     const segment = toSegment(chunks);
     this.deps.recipes.putSegment(this.recipeId, this.segments.length, segment);
-    for (const { hash, zero } of chunks) {
-      if (!zero) this.deps.index.refer(hash, this.fresh.get(hashKey(hash)));
+    for (const { name, zero } of chunks) {
+      if (!zero) this.deps.index.refer(name, this.fresh.get(hashKey(name)));
     }
     this.segments.push(segment);
   }
@@ -228,13 +236,13 @@ export class Packing implements PackingJob {
   private keepOnlyNoted(): void {
     const before = this.fresh;
     this.fresh = new Map();
-    this.use.hashes.clear();
+    this.use.names.clear();
     this.use.packs.clear();
-    for (const { hash, zero } of this.noted) {
+    for (const { name, zero } of this.noted) {
       if (zero) continue;
-      const key = hashKey(hash);
+      const key = hashKey(name);
       const place = before.get(key);
-      this.use.hashes.add(key);
+      this.use.names.add(key);
       if (!place) continue;
       this.take(key, place);
     }
@@ -252,9 +260,10 @@ export class Packing implements PackingJob {
 
 function toSegment(chunks: NotedChunk[]): Segment {
   return {
-    hashes: Buffer.concat(chunks.map(({ hash }) => hash)),
+    hashes: Buffer.concat(chunks.map(({ name }) => hashOf(name))),
     lengths: Uint32Array.from(chunks, ({ length }) => length),
     zero: Uint8Array.from(chunks, ({ zero }) => (zero ? 1 : 0)),
+    copies: Uint8Array.from(chunks, ({ name }) => copyOf(name)),
   };
 }
 
@@ -266,12 +275,14 @@ function toRecipe(ino: number, segments: Segment[]): Recipe {
     hashes: Buffer.alloc(count * HASH_BYTES),
     lengths: new Uint32Array(count),
     zero: new Uint8Array(count),
+    copies: new Uint8Array(count),
   };
   let at = 0;
-  for (const { hashes, lengths, zero } of segments) {
+  for (const { hashes, lengths, zero, copies } of segments) {
     hashes.copy(recipe.hashes, at * HASH_BYTES);
     recipe.lengths.set(lengths, at);
     recipe.zero.set(zero, at);
+    recipe.copies.set(copies, at);
     at += lengths.length;
   }
   for (const length of recipe.lengths) recipe.size += length;

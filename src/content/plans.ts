@@ -12,7 +12,7 @@ import { contentError } from './errors.js';
 import { HASH_BYTES, PLAN_CACHE_BYTES, PLAN_SLICE_CHUNKS, SEGMENT_CHUNKS } from './limits.js';
 import type { Packs } from './packs.js';
 import type { ContentParts } from './parts.js';
-import { hashAt, type RecipeHead, type Segment } from './records.js';
+import { nameAt, type RecipeHead, type Segment } from './records.js';
 import { giveWay } from './turns.js';
 import type { Recipe } from './types.js';
 
@@ -89,13 +89,14 @@ export function* segmentsOf(recipes: ContentParts['recipes'], head: RecipeHead):
   for (let segment = 0; segment < count; segment++) yield recipes.segment(head.recipeId, segment);
 }
 
-function* slicesOf({ hashes, lengths, zero }: Recipe): Iterable<Segment> {
+function* slicesOf({ hashes, lengths, zero, copies }: Recipe): Iterable<Segment> {
   for (let start = 0; start < lengths.length; start += PLAN_SLICE_CHUNKS) {
     const end = start + PLAN_SLICE_CHUNKS;
     yield {
       hashes: hashes.subarray(start * HASH_BYTES, end * HASH_BYTES),
       lengths: lengths.subarray(start, end),
       zero: zero.subarray(start, end),
+      copies: copies.subarray(start, end),
     };
   }
 }
@@ -113,7 +114,7 @@ async function buildOnce(
       plan.lengths[at] = slice.lengths[i];
       plan.size += slice.lengths[i];
       if (slice.zero[i]) plan.packs[at] = -1;
-      else fillRow(plan, at, hashAt(slice.hashes, i), index, (packId) => numberOf(packId));
+      else fillRow(plan, at, nameAt(slice, i), index, (packId) => numberOf(packId));
     }
     if (at < count) await giveWay();
   }
@@ -146,14 +147,14 @@ function emptyPlan(count: number, volumeId: Buffer): PackedPlan {
 function fillRow(
   plan: PackedPlan,
   at: number,
-  hash: Buffer,
+  name: Buffer,
   index: ChunkIndex,
   numberOf: (packId: number) => number,
 ): void {
-  const location = index.get(hash);
+  const location = index.source(name);
   if (!location || location.length !== plan.lengths[at]) {
     const why = location ? 'has another length' : 'is not in the index';
-    throw contentError('EIO', `chunk ${at} of the file, ${hash.toString('hex')}, ${why}`);
+    throw contentError('EIO', `chunk ${at} of the file, ${name.toString('hex')}, ${why}`);
   }
   plan.packs[at] = numberOf(location.packId);
   plan.offsets[at] = location.offset;

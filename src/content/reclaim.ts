@@ -10,7 +10,7 @@ import { compactPacks, isMostlyDead, type ReclaimState } from './compaction.js';
 import { RECLAIM_SEGMENTS } from './limits.js';
 import type { ContentParts } from './parts.js';
 import { removeEmptyPacks } from './removal.js';
-import { hashAt, type Segment } from './records.js';
+import { nameAt, type Segment } from './records.js';
 import { giveWay } from './turns.js';
 import type { ReclaimReport } from './types.js';
 import { hashKey } from './uses.js';
@@ -55,9 +55,9 @@ async function settleGarbage(
   }
 }
 
-function mayRelease({ uses }: ContentParts, { hashes, lengths, zero }: Segment): boolean {
-  for (let i = 0; i < lengths.length; i++) {
-    if (!zero[i] && uses.hasHash(hashAt(hashes, i))) return false;
+function mayRelease({ uses }: ContentParts, chunks: Segment): boolean {
+  for (let i = 0; i < chunks.lengths.length; i++) {
+    if (!chunks.zero[i] && uses.hasChunk(nameAt(chunks, i))) return false;
   }
   return true;
 }
@@ -67,19 +67,19 @@ function settleSegment(
   { recipes, index }: ContentParts,
   recipeId: number,
   segment: number,
-  { hashes, lengths, zero }: Segment,
+  chunks: Segment,
   report: ReclaimReport,
 ): void {
-  const times = new Map<string, { hash: Buffer; count: number }>();
-  for (let i = 0; i < lengths.length; i++) {
-    if (zero[i]) continue;
-    const hash = hashAt(hashes, i);
-    const known = times.get(hashKey(hash));
+  const times = new Map<string, { name: Buffer; count: number }>();
+  for (let i = 0; i < chunks.lengths.length; i++) {
+    if (chunks.zero[i]) continue;
+    const name = nameAt(chunks, i);
+    const known = times.get(hashKey(name));
     if (known) known.count++;
-    else times.set(hashKey(hash), { hash, count: 1 });
+    else times.set(hashKey(name), { name, count: 1 });
   }
-  for (const { hash, count } of times.values()) {
-    if (index.release(hash, count)) report.chunksRemoved++;
+  for (const { name, count } of times.values()) {
+    if (index.release(name, count)) report.chunksRemoved++;
   }
   recipes.removeSegment(recipeId, segment);
 }

@@ -3,12 +3,18 @@
  * so that they sort; values are little endian and start with their version. An unknown version is refused.
  */
 import { HASH_BYTES } from './limits.js';
+import { nameOf } from './names.js';
 import type { ChunkLocation, PackInfo } from './types.js';
 
 const VERSION = 1;
+/** Of a segment that names copies. */
+const COPIES_VERSION = 2;
 const BAD = 1;
 const SEGMENT_HEADER = 8;
 const ZERO_BIT = 0x80000000;
+/** In a segment with copies these bits have the number of the copy; a length has at most 23. */
+const COPY_SHIFT = 24;
+const COPY_MASK = 0x7f;
 
 /** `open` packs may have a torn tail; `doomed` ones are about to be unlinked; `adopted` are never removed. */
 export type PackState = 'open' | 'sealed' | 'doomed' | 'adopted';
@@ -35,6 +41,8 @@ export interface Segment {
   lengths: Uint32Array;
   /** 1 for a run of zeros. */
   zero: Uint8Array;
+  /** Which copy of the chunk; 0 for the first. */
+  copies: Uint8Array;
 }
 
 export function encodeLocation(location: ChunkLocation): Buffer {
@@ -106,21 +114,22 @@ export function decodeHead(value: Buffer): RecipeHead {
   };
 }
 
-export function encodeSegment({ hashes, lengths, zero }: Segment): Buffer {
+export function encodeSegment({ hashes, lengths, zero, copies }: Segment): Buffer {
   const count = lengths.length;
   const value = Buffer.alloc(SEGMENT_HEADER + count * (4 + HASH_BYTES));
-  value[0] = VERSION;
+  value[0] = copies.some((copy) => copy !== 0) ? COPIES_VERSION : VERSION;
   value.writeUInt32LE(count, 4);
   for (let i = 0; i < count; i++) {
-    const word = zero[i] ? (lengths[i] | ZERO_BIT) >>> 0 : lengths[i];
-    value.writeUInt32LE(word, SEGMENT_HEADER + i * 4);
+    const flags = zero[i] ? ZERO_BIT : copies[i] << COPY_SHIFT;
+    value.writeUInt32LE((lengths[i] | flags) >>> 0, SEGMENT_HEADER + i * 4);
   }
   hashes.copy(value, SEGMENT_HEADER + count * 4, 0, count * HASH_BYTES);
   return value;
 }
 
 export function decodeSegment(value: Buffer): Segment {
-  checkVersion(value, SEGMENT_HEADER, 'recipe segment');
+  const hasCopies = value[0] === COPIES_VERSION;
+  checkVersion(value, SEGMENT_HEADER, 'recipe segment', hasCopies ? COPIES_VERSION : VERSION);
   const count = value.readUInt32LE(4);
   const hashesAt = SEGMENT_HEADER + count * 4;
   if (value.length !== hashesAt + count * HASH_BYTES) {
@@ -128,12 +137,14 @@ export function decodeSegment(value: Buffer): Segment {
   }
   const lengths = new Uint32Array(count);
   const zero = new Uint8Array(count);
+  const copies = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const word = value.readUInt32LE(SEGMENT_HEADER + i * 4);
     zero[i] = word >= ZERO_BIT ? 1 : 0;
-    lengths[i] = word % ZERO_BIT;
+    lengths[i] = word % (hasCopies ? 1 << COPY_SHIFT : ZERO_BIT);
+    if (hasCopies) copies[i] = (word >>> COPY_SHIFT) & COPY_MASK;
   }
-  return { hashes: value.subarray(hashesAt), lengths, zero };
+  return { hashes: value.subarray(hashesAt), lengths, zero, copies };
 }
 
 /** The value of a table whose records say no more than their key. */
@@ -168,9 +179,14 @@ export function hashAt(hashes: Buffer, index: number): Buffer {
   return hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
 }
 
-function checkVersion(value: Buffer, length: number, what: string): void {
-  if (value[0] !== VERSION) {
-    throw new Error(`${what} record of version ${value[0]}; this program knows ${VERSION}`);
+/** The name of the copy of a chunk that a recipe or a segment has. */
+export function nameAt({ hashes, copies }: Pick<Segment, 'hashes' | 'copies'>, i: number): Buffer {
+  return nameOf(hashAt(hashes, i), copies[i]);
+}
+
+function checkVersion(value: Buffer, length: number, what: string, version = VERSION): void {
+  if (value[0] !== version) {
+    throw new Error(`${what} record of version ${value[0]}, which this program does not know`);
   }
   if (value.length < length)
     throw new Error(`${what} record of ${value.length} bytes is cut short`);

@@ -95,11 +95,10 @@ async function removeUnused(parts: ContentParts, record: PackRecord): Promise<vo
 
 function markDamaged({ index, log }: ContentParts, packId: number, scan: PackScan): void {
   for (const record of scan.bad) {
-    const hash = hashAt(scan.hashes, record);
-    const location = index.get(hash);
-    if (location?.packId !== packId || location.offset !== scan.offsets[record]) continue;
-    index.markBad(hash);
-    log.error({ pack: packId, chunk: hash.toString('hex') }, 'a chunk is damaged');
+    const found = index.inRecord(hashAt(scan.hashes, record), packId, scan.offsets[record]);
+    if (!found) continue;
+    index.markBad(found.name);
+    log.error({ pack: packId, chunk: found.name.toString('hex') }, 'a chunk is damaged');
   }
 }
 
@@ -128,13 +127,13 @@ async function markChunksOf(
   const marked: ChunkLocation[] = [];
   let slice = index.slice(undefined, PLAN_SLICE_CHUNKS);
   while (slice.length > 0) {
-    for (const { hash, location } of slice) {
+    for (const { name, location } of slice) {
       if (location.packId !== packId || !concerned(location)) continue;
-      index.markBad(hash);
+      index.markBad(name);
       marked.push(location);
     }
     await giveWay();
-    slice = index.slice(slice[slice.length - 1].hash, PLAN_SLICE_CHUNKS);
+    slice = index.slice(slice[slice.length - 1].name, PLAN_SLICE_CHUNKS);
   }
   return marked;
 }
@@ -163,11 +162,10 @@ async function adoptPack(parts: ContentParts, tier: Tier, scan: PackScan): Promi
   const damaged = new Set(scan.bad);
   let healed = 0;
   for (let i = 0; i < scan.count; i++) {
-    const hash = hashAt(scan.hashes, i);
-    const location = index.get(hash);
-    if (!location || damaged.has(i) || index.hit(hash)) continue;
+    const lost = index.copies(hashAt(scan.hashes, i)).find(({ good }) => !good);
+    if (!lost || damaged.has(i)) continue;
     const to = { packId, offset: scan.offsets[i], stored: scan.stored[i], length: scan.lengths[i] };
-    if (index.move(hash, location, to)) healed++;
+    if (index.move(lost.name, lost.location, to)) healed++;
     if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
   }
   return healed;

@@ -4,7 +4,7 @@ import { contentError } from './errors.js';
 import { moveChunks, type MovingChunk } from './moves.js';
 import type { ContentParts } from './parts.js';
 import { segmentsOf } from './plans.js';
-import { hashAt, type Segment } from './records.js';
+import { nameAt, type Segment } from './records.js';
 import { hashKey } from './uses.js';
 
 /** @returns stored bytes moved. @throws ENOENT without a recipe, ENOSPC. */
@@ -30,19 +30,19 @@ async function relocateSegment(parts: ContentParts, segment: Segment, tier: Tier
 /** The segment's chunks on other tiers that can be read, by pack. */
 function elsewhere(
   { index, packs }: ContentParts,
-  { hashes, lengths, zero }: Segment,
+  segment: Segment,
   tier: Tier,
 ): Map<number, MovingChunk[]> {
   const byPack = new Map<number, MovingChunk[]>();
   const seen = new Set<string>();
-  for (let i = 0; i < lengths.length; i++) {
-    const hash = hashAt(hashes, i);
-    if (zero[i] || seen.has(hashKey(hash))) continue;
-    seen.add(hashKey(hash));
-    const from = index.hit(hash);
+  for (let i = 0; i < segment.lengths.length; i++) {
+    const name = nameAt(segment, i);
+    if (segment.zero[i] || seen.has(hashKey(name))) continue;
+    seen.add(hashKey(name));
+    const from = index.hit(name);
     if (!from || packs.get(from.packId)?.tier === tier.id) continue;
     const chunks = byPack.get(from.packId) ?? [];
-    chunks.push({ hash, from });
+    chunks.push({ name, from });
     byPack.set(from.packId, chunks);
   }
   return byPack;

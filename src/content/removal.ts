@@ -108,8 +108,7 @@ export async function countLive(
 ): Promise<number> {
   let live = 0;
   for (let i = 0; scan && i < scan.count; i++) {
-    const location = index.get(hashAt(scan.hashes, i));
-    if (location?.packId === packId && location.offset === scan.offsets[i]) live += scan.stored[i];
+    if (index.inRecord(hashAt(scan.hashes, i), packId, scan.offsets[i])) live += scan.stored[i];
     if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
   }
   return live;

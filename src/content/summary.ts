@@ -1,7 +1,7 @@
 /** What a recipe takes on disk: its distinct chunks, and which of them other recipes name too. */
 import { contentError } from './errors.js';
 import type { ContentParts } from './parts.js';
-import { hashAt, type Segment } from './records.js';
+import { nameAt, type Segment } from './records.js';
 import { giveWay } from './turns.js';
 import type { StoredSummary } from './types.js';
 import { hashKey } from './uses.js';
@@ -12,13 +12,13 @@ export async function summarize(
   segments: Iterable<Segment>,
 ): Promise<StoredSummary> {
   const seen = new Map<string, { times: number; stored: number; references: number }>();
-  for (const { hashes, lengths, zero } of segments) {
-    for (let i = 0; i < lengths.length; i++) {
-      if (zero[i]) continue;
-      const hash = hashAt(hashes, i);
-      const known = seen.get(hashKey(hash));
+  for (const chunks of segments) {
+    for (let i = 0; i < chunks.lengths.length; i++) {
+      if (chunks.zero[i]) continue;
+      const name = nameAt(chunks, i);
+      const known = seen.get(hashKey(name));
       if (known) known.times++;
-      else seen.set(hashKey(hash), { times: 1, ...lookup(index, hash) });
+      else seen.set(hashKey(name), { times: 1, ...lookup(index, name) });
     }
     await giveWay();
   }
@@ -33,9 +33,9 @@ export async function summarize(
 
 function lookup(
   index: ContentParts['index'],
-  hash: Buffer,
+  name: Buffer,
 ): { stored: number; references: number } {
-  const location = index.get(hash);
-  if (!location) throw contentError('EIO', `chunk ${hash.toString('hex')} is not in the index`);
+  const location = index.get(name);
+  if (!location) throw contentError('EIO', `chunk ${name.toString('hex')} is not in the index`);
   return location;
 }

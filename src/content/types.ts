@@ -35,6 +35,8 @@ export interface Recipe {
   lengths: Uint32Array;
   /** 1 for a run of zeros. */
   zero: Uint8Array;
+  /** Which copy of the chunk; 0 for the first. */
+  copies: Uint8Array;
 }
 
 export interface StoredSummary {
@@ -74,8 +76,11 @@ export interface PackingJob {
 }
 
 export interface ContentStore {
-  /** `level`: 0 for no compression, else the zstd level. @throws ENOSPC */
-  startPacking(ino: number, tier: number, level: number): PackingJob;
+  /**
+   * `level`: 0 for no compression, else the zstd level. `jumpRate`: how much jumping reading the file in order may take,
+   * as in `JumpLimits`; Infinity for no bound. @throws ENOSPC
+   */
+  startPacking(ino: number, tier: number, level: number, jumpRate?: number): PackingJob;
   /**
    * Records the recipe that a job's `finish` gave under its inode, in place of an older one. Synchronous
    * and quick whatever the size: part of the switch.
@@ -94,7 +99,11 @@ export interface ContentStore {
   summary(ino: number): Promise<StoredSummary>;
   /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
   markBad(ino: number, chunkIndex: number): void;
-  markBadHash(hash: Buffer): void;
+  markBadName(name: Buffer): void;
+  /**
+   * Stores damaged chunks anew of which another copy is good. @returns the names of those that are good now
+   */
+  heal(names: Buffer[]): Promise<Buffer[]>;
   /** Moves every chunk of the recipe that lies on another tier to `tier`. @returns bytes moved. */
   relocate(ino: number, tier: number): Promise<number>;
   packs(): PackInfo[];
@@ -104,6 +113,8 @@ export interface ContentStore {
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;
+    /** Of the stored bytes, those that were stored again for reading in order. */
+    storedAgainBytes: number;
   };
   /** Releases garbage: recipes, unreferenced chunks, empty packs; compacts packs that are mostly dead. */
   reclaim(): Promise<ReclaimReport>;

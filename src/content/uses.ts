@@ -3,15 +3,15 @@
  * packs with records that the index does not point to yet. Reclaim keeps its hands off both.
  */
 export interface Use {
-  /** Hashes as latin1 strings. */
-  readonly hashes: Set<string>;
+  /** Names of chunks as latin1 strings. */
+  readonly names: Set<string>;
   readonly packs: Set<number>;
 }
 
 export interface Uses {
   begin(): Use;
   end(use: Use): void;
-  hasHash(hash: Buffer): boolean;
+  hasChunk(name: Buffer): boolean;
   hasPack(packId: number): boolean;
 }
 
@@ -23,20 +23,21 @@ export function createUses(): Uses {
   };
   return {
     begin() {
-      const use = { hashes: new Set<string>(), packs: new Set<number>() };
+      const use = { names: new Set<string>(), packs: new Set<number>() };
       uses.add(use);
       return use;
     },
     end: (use) => void uses.delete(use),
-    hasHash(hash) {
+    hasChunk(name) {
       if (uses.size === 0) return false;
-      const key = hashKey(hash);
-      return some((use) => use.hashes.has(key));
+      const key = hashKey(name);
+      return some((use) => use.names.has(key));
     },
     hasPack: (packId) => some((use) => use.packs.has(packId)),
   };
 }
 
-export function hashKey(hash: Buffer): string {
-  return hash.toString('latin1');
+/** A name, or a hash, as the key of a map. */
+export function hashKey(name: Buffer): string {
+  return name.toString('latin1');
 }

@@ -69,6 +69,8 @@ export interface StatusDocument {
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;
+    /** Of the stored bytes, those of chunks that were stored again for reading in order. */
+    storedAgainBytes: number;
   };
   migration: MigrationStatus;
   counts: { inodes: number; packs: number; unsettled: number; openHandles: number };

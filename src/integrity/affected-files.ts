@@ -1,5 +1,5 @@
 /** From damaged chunks to the files that need them: what a person wants to know. */
-import { hashAt } from '../content/records.js';
+import { nameAt } from '../content/records.js';
 import { hashKey } from '../content/uses.js';
 import { nameInode, type CheckDeps, type Problem } from './report.js';
 import { walkHeads, walkSegments } from './walks.js';
@@ -14,7 +14,7 @@ interface Damage {
   packs: Set<number>;
 }
 
-/** `damaged` has the pack of each damaged chunk by its hash as key. */
+/** `damaged` has the pack of each damaged chunk by its name as key. */
 export async function affectedFiles(
   { store, namespace }: CheckDeps,
   damaged: ReadonlyMap<string, number>,
@@ -42,7 +42,7 @@ async function recipesWith(
   const recipes = new Map<number, Damage>();
   for await (const { recipeId, chunks } of walkSegments(store)) {
     for (let i = 0; i < chunks.lengths.length; i++) {
-      const pack = damaged.get(hashKey(hashAt(chunks.hashes, i)));
+      const pack = damaged.get(hashKey(nameAt(chunks, i)));
       if (chunks.zero[i] || pack === undefined) continue;
       const found = recipes.get(recipeId) ?? { chunks: 0, packs: new Set<number>() };
       found.chunks++;

@@ -2,9 +2,10 @@
  * Chunks: every one that a recipe names is known and lies inside its pack, and each counts exactly the
  * recipes that name it. Goes over the recipes once per part of the hash space, so that memory stays bounded.
  */
-import { sliceChunks } from '../content/chunk-index.js';
+import { sliceChunks, type NamedLocation } from '../content/chunk-index.js';
+import { copyOf, hashOf } from '../content/names.js';
 import { loadPacks } from '../content/packs.js';
-import { hashAt, type PackRecord } from '../content/records.js';
+import { nameAt, type PackRecord } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import type { ChunkLocation } from '../content/types.js';
 import { hashKey } from '../content/uses.js';
@@ -48,13 +49,13 @@ async function checkPart(
   const named = await countNames(deps.store, from, to);
   const packs = loadPacks(deps.store);
   for await (const slice of walkChunks(deps.store, from)) {
-    for (const { hash, location } of slice) {
-      if (hash.readUInt16BE(0) >= to) break;
-      checkChunk(hash, location, named.get(hashKey(hash)) ?? 0, packs, findings);
-      named.delete(hashKey(hash));
-      if (location.bad) damaged.set(hashKey(hash), location.packId);
+    for (const { name, location } of slice) {
+      if (name.readUInt16BE(0) >= to) break;
+      checkChunk(name, location, named.get(hashKey(name)) ?? 0, packs, findings);
+      named.delete(hashKey(name));
+      if (location.bad) damaged.set(hashKey(name), location.packId);
     }
-    if (slice[slice.length - 1].hash.readUInt16BE(0) >= to) break;
+    if (slice[slice.length - 1].name.readUInt16BE(0) >= to) break;
   }
   for (const [key, count] of named) {
     findings.report({
@@ -70,23 +71,23 @@ async function countNames(store: Store, from: number, to: number): Promise<Map<s
   const named = new Map<string, number>();
   for await (const { chunks } of walkSegments(store)) {
     for (let i = 0; i < chunks.lengths.length; i++) {
-      const hash = hashAt(chunks.hashes, i);
-      const prefix = hash.readUInt16BE(0);
+      const name = nameAt(chunks, i);
+      const prefix = name.readUInt16BE(0);
       if (chunks.zero[i] || prefix < from || prefix >= to) continue;
-      named.set(hashKey(hash), (named.get(hashKey(hash)) ?? 0) + 1);
+      named.set(hashKey(name), (named.get(hashKey(name)) ?? 0) + 1);
     }
   }
   return named;
 }
 
 function checkChunk(
-  hash: Buffer,
+  name: Buffer,
   location: ChunkLocation,
   named: number,
   packs: Map<number, PackRecord>,
   { report }: Findings,
 ): void {
-  const subject = nameChunk(hash);
+  const subject = nameChunk(name);
   const { packId, offset, stored, references } = location;
   const pack = packs.get(packId);
   const restore = 'store a file with the same content again, or restore the files from a backup';
@@ -108,29 +109,27 @@ function checkChunk(
   }
 }
 
-export function nameChunk(hash: Buffer): string {
-  return `chunk ${hash.toString('hex')}`;
+export function nameChunk(name: Buffer): string {
+  const copy = copyOf(name);
+  return `chunk ${hashOf(name).toString('hex')}${copy === 0 ? '' : `, copy ${copy}`}`;
 }
 
 /** Slices of the index from a two-byte prefix on, never empty. */
-async function* walkChunks(
-  store: Store,
-  from: number,
-): AsyncIterable<{ hash: Buffer; location: ChunkLocation }[]> {
+async function* walkChunks(store: Store, from: number): AsyncIterable<NamedLocation[]> {
   let after = beforePrefix(from);
   for (;;) {
     const slice = sliceChunks(store, after, SLICE);
     if (slice.length === 0) return;
     yield slice;
-    after = slice[slice.length - 1].hash;
+    after = slice[slice.length - 1].name;
     await giveWay();
   }
 }
 
-/** The last hash before all that start with `prefix`. */
+/** No name of a chunk that starts with less than `prefix` comes after it, and every other one does. */
 function beforePrefix(prefix: number): Buffer | undefined {
   if (prefix === 0) return undefined;
-  const hash = Buffer.alloc(32, 0xff);
-  hash.writeUInt16BE(prefix - 1, 0);
-  return hash;
+  const name = Buffer.alloc(34, 0xff);
+  name.writeUInt16BE(prefix - 1, 0);
+  return name;
 }

@@ -2,8 +2,9 @@
  * Chunks that the index has in a pack and a scan of the pack does not: records of which not even the header is
  * left, where the pack's own index is gone too, or another pack that lies in its place.
  */
-import { sliceChunks } from '../content/chunk-index.js';
-import { decodeLocation, hashAt, type PackRecord } from '../content/records.js';
+import { findInRecord, sliceChunks } from '../content/chunk-index.js';
+import { hashOf } from '../content/names.js';
+import { hashAt, type PackRecord } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import type { PackScan } from '../native.js';
@@ -19,7 +20,7 @@ export async function findMissing(
   store: Store,
   before: PackRecord,
   scan: PackScan,
-  found: (hash: Buffer) => void,
+  found: (name: Buffer) => void,
 ): Promise<void> {
   // The whole index is walked only where something is missing.
   if ((await liveBytes(store, before, scan)) >= before.live) return;
@@ -28,13 +29,13 @@ export async function findMissing(
     there.add(recordKey(hashAt(scan.hashes, i), scan.offsets[i]));
   let slice = sliceChunks(store, undefined, SLICE);
   while (slice.length > 0) {
-    for (const { hash, location } of slice) {
+    for (const { name, location } of slice) {
       const { packId, offset, stored } = location;
       if (packId !== before.packId || offset + stored > before.size) continue;
-      if (!there.has(recordKey(hash, offset))) found(hash);
+      if (!there.has(recordKey(hashOf(name), offset))) found(name);
     }
     await giveWay();
-    slice = sliceChunks(store, slice[slice.length - 1].hash, SLICE);
+    slice = sliceChunks(store, slice[slice.length - 1].name, SLICE);
   }
 }
 
@@ -46,13 +47,10 @@ async function liveBytes(
   { packId, size }: PackRecord,
   scan: PackScan,
 ): Promise<number> {
-  const index = store.table('chunks');
   let live = 0;
   for (let i = 0; i < scan.count && scan.offsets[i] < size; i++) {
-    const value = index.get(hashAt(scan.hashes, i));
-    const location = value && decodeLocation(value);
-    const here = location?.packId === packId && location.offset === scan.offsets[i];
-    if (here) live += scan.stored[i];
+    const hash = hashAt(scan.hashes, i);
+    if (findInRecord(store, hash, packId, scan.offsets[i])) live += scan.stored[i];
     if (i % SLICE === SLICE - 1) await giveWay();
   }
   return live;

@@ -30,7 +30,7 @@ async function liveByPack(store: Store): Promise<Map<number, number>> {
       live.set(location.packId, (live.get(location.packId) ?? 0) + location.stored);
     }
     await giveWay();
-    slice = sliceChunks(store, slice[slice.length - 1].hash, SLICE);
+    slice = sliceChunks(store, slice[slice.length - 1].name, SLICE);
   }
   return live;
 }

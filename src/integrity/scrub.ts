@@ -2,9 +2,11 @@
  * Scrub: reads every pack whole, marks damaged chunks so that new data heals them, and says which files
  * have them. It goes on while the volume is in use.
  */
+import { findInRecord } from '../content/chunk-index.js';
 import { errnoOf } from '../content/errors.js';
+import { hashOf } from '../content/names.js';
 import { loadPacks } from '../content/packs.js';
-import { decodeLocation, hashAt } from '../content/records.js';
+import { hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
@@ -33,8 +35,9 @@ export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Pro
     if (!tier || tier.state === 'missing' || state === 'doomed') continue;
     await scrubPack(deps, packId, deps.tiers.packPath(tier, packId), damaged, report);
   }
+  await healFromCopies(deps, damaged);
   await deps.store.commit();
-  report.damaged = [...damaged.keys()].map((key) => Buffer.from(key, 'latin1').toString('hex'));
+  report.damaged = [...damaged.keys()].map((key) => hashOf(keyName(key)).toString('hex'));
   for (const { ino, problem } of await affectedFiles(deps, damaged)) {
     report.affected.push(ino);
     report.problems.push(problem);
@@ -56,9 +59,9 @@ async function scrubPack(
     report.packs++;
     report.chunks += scan.count;
     markBad(deps, packId, scan, damaged);
-    await findMissing(deps.store, before, scan, (hash) => {
-      deps.content.markBadHash(hash);
-      damaged.set(hashKey(hash), packId);
+    await findMissing(deps.store, before, scan, (name) => {
+      deps.content.markBadName(name);
+      damaged.set(hashKey(name), packId);
     });
   } catch (error) {
     // Compaction may have removed it meanwhile.
@@ -70,6 +73,18 @@ async function scrubPack(
   await giveWay();
 }
 
+/** What was stored more than once needs no one to write it again. */
+async function healFromCopies({ content }: CheckDeps, damaged: Map<string, number>) {
+  try {
+    const healed = await content.heal([...damaged.keys()].map(keyName));
+    for (const name of healed) damaged.delete(hashKey(name));
+  } catch {
+    // No room, or a tier that can't be written to: it stays marked and reported.
+  }
+}
+
+const keyName = (key: string): Buffer => Buffer.from(key, 'latin1');
+
 /** One turn: a chunk is marked where the index still has it in this very record. */
 function markBad(
   { store, content }: CheckDeps,
@@ -77,13 +92,10 @@ function markBad(
   { bad, hashes, offsets }: PackScan,
   damaged: Map<string, number>,
 ): void {
-  const index = store.table('chunks');
   for (const record of bad) {
-    const hash = hashAt(hashes, record);
-    const value = index.get(hash);
-    const location = value && decodeLocation(value);
-    if (location?.packId !== packId || location.offset !== offsets[record]) continue;
-    content.markBadHash(hash);
-    damaged.set(hashKey(hash), packId);
+    const found = findInRecord(store, hashAt(hashes, record), packId, offsets[record]);
+    if (!found) continue;
+    content.markBadName(found.name);
+    damaged.set(hashKey(found.name), packId);
   }
 }

@@ -13,6 +13,7 @@ export type MigrationSettings = Pick<
   | 'migrateRate'
   | 'compress'
   | 'tierCompress'
+  | 'fragmentation'
   | 'watermarks'
   | 'tierWatermarks'
   | 'settleMs'

@@ -1,4 +1,5 @@
 /** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
+import { nameAt } from '../content/records.js';
 import { cuttingOf, type Cutting, type Limits, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import type { ChunkBatch } from '../native.js';
@@ -6,6 +7,7 @@ import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { withSource } from './backing.js';
 import { levelFor } from './compression.js';
+import { jumpRateFor } from './fragmentation.js';
 import { MoveError } from './deps.js';
 import { checkRoom, liveInode, type Move, type MoveContext } from './move.js';
 import { createReadBack, type ReadBack } from './read-back.js';
@@ -58,11 +60,11 @@ export async function packAndCheck(
 }
 
 /** The next try stores these anew. Where no chunk is to blame none is trusted. */
-function forgetBad({ deps }: MoveContext, { hashes, zero }: Recipe, bad: Buffer[]): void {
-  for (const hash of bad) deps.content.markBadHash(hash);
+function forgetBad({ deps }: MoveContext, recipe: Recipe, bad: Buffer[]): void {
+  for (const name of bad) deps.content.markBadName(name);
   if (bad.length > 0) return;
-  zero.forEach((isZero, i) => {
-    if (!isZero) deps.content.markBadHash(hashes.subarray(32 * i, 32 * i + 32));
+  recipe.zero.forEach((isZero, i) => {
+    if (!isZero) deps.content.markBadName(nameAt(recipe, i));
   });
 }
 
@@ -76,7 +78,12 @@ async function packOnce(
   const inode = liveInode(ctx, move);
   move.total = 2 * inode.size;
   move.done = 0;
-  const job = content.startPacking(move.ino, target.id, levelFor(target, settings));
+  const job = content.startPacking(
+    move.ino,
+    target.id,
+    levelFor(target, settings),
+    jumpRateFor(target, settings),
+  );
   const readBack = createReadBack(content, move);
   try {
     const path = tiers.backingPath(source, move.ino);

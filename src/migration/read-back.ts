@@ -2,17 +2,16 @@
  * Reads back from the medium what was packed, part by part in the order of the file, while the parts behind are
  * still being packed: reading, checking and writing then share processors and disk.
  */
+import { nameAt } from '../content/records.js';
 import type { ContentStore, Recipe } from '../content/types.js';
 import type { PackedPlan, PlanCheck } from '../native.js';
 import { native } from '../native.js';
 import { controlled, type Move } from './move.js';
 
-const HASH_BYTES = 32;
-
 export interface ReadBack {
   /** Waits for the part before: what is not read back yet does not pile up. @throws ECANCELED and others */
   add(part: Recipe | null): Promise<void>;
-  /** When all parts are read: their digest in hex, and the chunks that can't be had, by hash. */
+  /** When all parts are read: their digest in hex, and the chunks that can't be had, by name. */
   end(): Promise<{ digest: string; bad: Buffer[] }>;
   /** Resolves when nothing is read any more. */
   stop(): Promise<void>;
@@ -28,7 +27,7 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
     const plan = await content.planForRecipe(part);
     if (stopped) return;
     last = await checkPlanOf(move, plan, last);
-    for (const index of last.bad) bad.push(hashOf(part, index));
+    for (const index of last.bad) bad.push(nameAt(part, index));
   }
 
   return {
@@ -63,8 +62,4 @@ export async function checkPlanOf(
   } finally {
     plan.close();
   }
-}
-
-function hashOf({ hashes }: Recipe, index: number): Buffer {
-  return hashes.subarray(HASH_BYTES * index, HASH_BYTES * (index + 1));
 }

@@ -5,8 +5,12 @@
 import { storeError } from './errors.js';
 import type { Store, Table } from './types.js';
 
-/** Version of the layout of all tables; see the README.md of each folder that keeps tables. */
+/**
+ * Version of the layout of all tables; see the README.md of each folder that keeps tables. A new database has the
+ * first one, and a later one from when it needs it: programs that know less can use it until then.
+ */
 export const STORE_FORMAT = 1;
+const NEWEST_FORMAT = 2;
 
 /** The table of the format version and of the counters of whoever keeps some. */
 export const META_TABLE = 'meta';
@@ -31,6 +35,13 @@ export async function checkFormat(store: Store, directory: string): Promise<void
   }
 }
 
+/** From this transaction on the database is of this version at least. */
+export function requireFormat(store: Store, version: number): void {
+  const meta = store.table(META_TABLE);
+  const known = meta.get(FORMAT_KEY)?.readUInt32BE() ?? STORE_FORMAT;
+  if (known < version) meta.put(FORMAT_KEY, encodeNumber(version));
+}
+
 /** The number of this opening of the store, 1 for the first; durable unless the store has failed. */
 export function openings(store: Store): number {
   return openingsIn(store.table(META_TABLE));
@@ -42,11 +53,11 @@ function openingsIn(meta: Table): number {
 
 function refuseForeign(record: Buffer, directory: string): void {
   const version = record.length === 4 ? record.readUInt32BE() : NaN;
-  if (version === STORE_FORMAT) return;
+  if (version >= STORE_FORMAT && version <= NEWEST_FORMAT) return;
   throw storeError(
     'ENOTSUP',
     `the namespace database in ${directory} has format ${version}, this program knows ` +
-      `format ${STORE_FORMAT}: mount it with the version that wrote it`,
+      `formats ${STORE_FORMAT} to ${NEWEST_FORMAT}: mount it with the version that wrote it`,
   );
 }
 

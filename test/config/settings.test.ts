@@ -60,7 +60,7 @@ test('every option is read from the command line', async () => {
       'policy=archive,tier.nvme=/mnt/a,tier.hdd=/mnt/b,high=70,low=50,nvme.high=95,nvme.low=90',
       'promote=heat,settle=3s,cold-after=2h,half-life=1d,compress=zstd:3',
       'compress=hdd:zstd:9,compress=nvme:off,migrate-rate=100M,passthrough=off',
-      'channel=fuse-native,missing-tier=degraded,wait-for-tiers=90s,log=debug',
+      'fragmentation=30,channel=fuse-native,missing-tier=degraded,wait-for-tiers=90s,log=debug',
     ],
   });
   assert.equal(settings.policy, 'archive');
@@ -76,6 +76,7 @@ test('every option is read from the command line', async () => {
     hdd: { kind: 'zstd', level: 9 },
     nvme: { kind: 'off' },
   });
+  assert.equal(settings.fragmentation, 30);
   assert.equal(settings.migrateRate, 100 * 1024 ** 2);
   assert.equal(settings.passthrough, 'off');
   assert.equal(settings.channel, 'fuse-native');
@@ -123,6 +124,7 @@ test('a wrong value names the option, the value and what is allowed', async () =
     ['compress=zstd:99', /compress/, /"zstd:99"/, /1 to 19/],
     ['compress=hdd:lz4', /"hdd:lz4"/, /zstd:N/],
     ['compress=gzip', /"gzip"/],
+    ['fragmentation=0', /"0"/, /1 to 99/, /off/],
     ['passthrough=on', /auto, off/],
     ['high=20,low=60', /high/, /low/],
     ['half-life=0', /half-life/],

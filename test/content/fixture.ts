@@ -93,6 +93,7 @@ export function randomBytes(seed: number, length: number): Buffer {
 export interface PackOptions {
   tier?: number;
   level?: number;
+  jumpRate?: number;
   batchBytes?: number;
 }
 
@@ -107,14 +108,14 @@ export async function buildRecipe(
   bench: Bench,
   ino: number,
   bytes: Buffer,
-  { tier = SLOW, level = 0, batchBytes = 4 << 20 }: PackOptions = {},
+  { tier = SLOW, level = 0, batchBytes = 4 << 20, jumpRate }: PackOptions = {},
 ): Promise<Packed & { abort(): Promise<void> }> {
   const path = join(bench.directory, `input-${ino}`);
   writeFileSync(path, bytes);
   const file = await open(path, 'r');
   const { min, average, max } = bench.volume.chunking;
   const reader = native.createChunkReader(file.fd, min, average, max, batchBytes);
-  const job = bench.content.startPacking(ino, tier, level);
+  const job = bench.content.startPacking(ino, tier, level, jumpRate);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       await job.add(batch).finally(() => batch.release());

@@ -44,7 +44,7 @@ test('the space of a deleted file comes back on disk', async () => {
   assert.ok(report.bytesFreed >= 20 * MIB);
   assert.ok(paths.every((path) => !existsSync(path)));
   assert.equal(packBytes(bench), 0);
-  assert.deepEqual(readSavings(bench.store), { logical: 0, unique: 0, stored: 0 });
+  assert.deepEqual(readSavings(bench.store), { logical: 0, unique: 0, stored: 0, again: 0 });
   assert.equal(bench.tiers.usage(bench.tiers.byId(SLOW)!).packedBytes, 0);
 });
 

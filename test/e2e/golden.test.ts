@@ -82,6 +82,8 @@ async function useGolden(context: TestContext, name: string): Promise<void> {
   const options = mountOptions(volume);
   await volume.mount(options);
   assert.deepEqual(readTree(volume.mountpoint), expected);
+  const { storedAgainBytes } = (await volume.status()).savings;
+  assert.equal(storedAgainBytes > 0, archiveOf(2, 'copies').endsWith(`/${name}`));
   await assertSound(volume);
   await demoteAgain(volume);
   const sum = await demoteNew(volume);

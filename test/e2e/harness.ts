@@ -62,6 +62,7 @@ export interface Status {
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;
+    storedAgainBytes: number;
   };
   migration: { state: string; queued: number; running: unknown[] };
   passthrough: boolean;

@@ -111,6 +111,7 @@ function settingsOf({ rules = [], settleMs = 3_600_000 }: WorldOptions): Setting
     coldAfterMs: 24 * 3_600_000,
     halfLifeMs: 3_600_000,
     compress: { kind: 'auto' },
+    fragmentation: 75,
     tierCompress: {},
     migrateRate: Infinity,
     passthrough: 'auto',

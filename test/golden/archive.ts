@@ -26,8 +26,12 @@ export function archives(): string[] {
   return readdirSync(GOLDEN).filter((name) => name.endsWith('.tar.gz'));
 }
 
-export const archiveOf = (packVersion: number): string =>
-  join(GOLDEN, `volume-${String(packVersion)}.tar.gz`);
+/** `what` tells apart those of one version of packs, where another format got a new version. */
+export const archiveOf = (packVersion: number, what?: string): string =>
+  join(
+    GOLDEN,
+    `volume-${[packVersion, what].filter((part) => part !== undefined).join('-')}.tar.gz`,
+  );
 
 /** Archives a volume that is not mounted, without its log and who had it mounted last. */
 export async function archive(volume: TestVolume, entries: Entry[], path: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { link, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
 import { must } from '../../scripts/lib/process.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
@@ -34,12 +35,21 @@ export function words(length: number, seed: number): Buffer {
   return Buffer.from(text.slice(0, length));
 }
 
+/** Bytes that compress well, and less alike than words: chunks of them have the usual lengths. */
+function numbers(length: number, seed: number): Buffer {
+  const choices = noise(length, seed);
+  let text = '';
+  for (let i = 0; text.length < length; i++) text += `${choices[i]} fish of the reef, `;
+  return Buffer.from(text.slice(0, length));
+}
+
 /** Makes the tree in a mounted, empty volume and moves each file to where it is to be found. */
 export async function fillVolume(volume: TestVolume): Promise<void> {
   await mkdir(volume.at(NEW));
   await putPlain(volume);
   await putPacked(volume);
   await volume.demote(PACKED);
+  await putNextVersion(volume);
   await putOnOtherTiers(volume);
   putNames(volume.at('names'));
   await putLinks(volume);
@@ -79,6 +89,17 @@ async function putPacked(volume: TestVolume): Promise<void> {
   const metadata = new Map([['general.name', { type: 'string', value: 'golden' } as const]]);
   put('model.gguf', ggufFile(metadata, new Map([...tensors].reverse())));
   put(NOT_UTF8, words(2_000, 10));
+}
+
+/** With so many changes that some of what did not change is stored again, to be read in order. */
+async function putNextVersion(volume: TestVolume): Promise<void> {
+  const version = numbers(4_000_000, 17);
+  const name = join(PACKED, 'version');
+  await writeFile(volume.at(`${name}-1`), version);
+  await volume.demote(`${name}-1`);
+  for (let at = 0; at < version.length; at += 128 * 1024) version.write('a change', at);
+  await writeFile(volume.at(`${name}-2`), version);
+  await volume.demote(`${name}-2`);
 }
 
 async function putOnOtherTiers(volume: TestVolume): Promise<void> {

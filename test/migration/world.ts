@@ -98,6 +98,7 @@ export async function temporaryRoot(t: TestContext): Promise<string> {
 const SETTINGS: MigrationSettings = {
   migrateRate: Infinity,
   compress: { kind: 'auto' },
+  fragmentation: 75,
   tierCompress: {},
   watermarks: { high: 99, low: 98 },
   tierWatermarks: {},

@@ -1,0 +1,27 @@
+/**
+ * Stores damaged chunks anew from another copy, where a chunk was stored more than once. What is copied is verified
+ * (`moves.ts`), and durable before the index points to it.
+ */
+import { hashOf } from './names.js';
+import { moveChunks, type MovingChunk } from './moves.js';
+import type { ContentParts } from './parts.js';
+
+/** @returns the names that are good now. @throws ENOSPC and others of writing */
+export async function heal(parts: ContentParts, names: Buffer[]): Promise<Buffer[]> {
+  const { index, packs } = parts;
+  for (const name of names) {
+    await parts.maintenance(async () => {
+      const chunk = healable(parts, name);
+      const tier = chunk?.instead && packs.readableTier(chunk.instead.packId);
+      if (chunk && tier) await moveChunks(parts, chunk.from.packId, [chunk], tier);
+    });
+  }
+  return names.filter((name) => index.hit(name) !== undefined);
+}
+
+function healable({ index }: ContentParts, name: Buffer): MovingChunk | undefined {
+  const instead = index.get(name);
+  if (!instead?.bad) return undefined;
+  const copy = index.copies(hashOf(name)).find(({ good }) => good);
+  return copy && { name, from: copy.location, instead };
+}
