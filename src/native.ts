@@ -152,6 +152,19 @@ export interface CopyControl {
   readonly done: number;
 }
 
+/** A few blocks of a file. Files of one length are sampled at the same offsets. */
+export interface FileSamples {
+  /** Whole numbers; 0 for a block of zeros, which says nothing. */
+  hashes: Float64Array;
+  /** Where each lies on its filesystem, in bytes; 0 where that can't be said. */
+  places: Float64Array;
+  /** Bytes of the whole file that other files have too. */
+  sharedBytes: number;
+}
+
+/** What `shareExtents` looks at in one call: a multiple of it is where each call begins. */
+export const SHARE_WINDOW = 16 * 1024 * 1024;
+
 export interface FuseCallbacks {
   /**
    * A control request is in `session.request` (`length` bytes, fuse_in_header first). Its result goes to
@@ -289,6 +302,26 @@ export interface NativeAddon {
     headLength: number,
   ): Promise<LabelledFiles>;
 
+  // Blocks that files have in common.
+  /** Tries it in `directory`, on files that have no name and leave nothing behind. */
+  canShareExtents(directory: string): Promise<boolean>;
+  /** Bytes of the file that other files have too. @throws EOPNOTSUPP where the filesystem can't tell. */
+  sharedBytes(fd: number): Promise<number>;
+  sampleFile(fd: number, control?: CopyControl): Promise<FileSamples>;
+  /**
+   * Lets the file `target` use the blocks of `source` where both hold the same at the same offset, in runs of
+   * at least `shortest` bytes. The kernel compares with both locked: neither bytes nor times change, whoever reads or
+   * writes them. `offset` is a multiple of SHARE_WINDOW. @returns bytes that take no space of their own any more.
+   */
+  shareExtents(
+    source: number,
+    target: number,
+    offset: number,
+    length: number,
+    shortest: number,
+    control?: CopyControl,
+  ): Promise<number>;
+
   // fuse
   /**
    * Mounts and returns the descriptor. `flags` are MS_* bits, `options` what the kernel is told beside
@@ -347,7 +380,10 @@ export interface NativeAddon {
   checkPlan(plan: PlanHandle, control?: CopyControl, before?: PlanCheck): Promise<PlanCheck>;
   /** Decodes the file into `fd` from offset 0, then fdatasync. Zero runs become holes. */
   hydrate(plan: PlanHandle, fd: number, control?: CopyControl): Promise<CopyResult>;
-  /** Copies a file, holes kept, then fdatasync of the target. */
+  /**
+   * Copies a file, holes kept, then fdatasync of the target. Within a filesystem that can share blocks nothing is
+   * written: the copy is a clone.
+   */
   copyFile(fdIn: number, fdOut: number, control?: CopyControl): Promise<CopyResult>;
   /** Reads a file back from the medium (its clean pages dropped first) and hashes it. */
   digestFile(fd: number, control?: CopyControl): Promise<CopyResult>;

@@ -6,6 +6,7 @@ namespace coral::addon {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterIo(env, exports);
   RegisterIoBatch(env, exports);
+  RegisterIoShare(env, exports);
   RegisterFuse(env, exports);
   RegisterContent(env, exports);
   RegisterLibfuse2(env, exports);

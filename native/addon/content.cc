@@ -22,6 +22,11 @@ bool ToInteger(double number, uint64_t* integer) {
 
 }  // namespace
 
+std::shared_ptr<CopyControl> ControlOf(Napi::Value value) {
+  auto control = HeldBy<CopyControl>(value);
+  return control != nullptr ? control : std::make_shared<CopyControl>();
+}
+
 Napi::Value ThrowInvalid(Napi::Env env, const char* what) {
   ThrowIfError(env, Status::Error(EINVAL, what));
   return env.Undefined();

@@ -56,6 +56,9 @@ std::shared_ptr<T> HeldBy(Napi::Value value) {
   return *static_cast<std::shared_ptr<T>*>(data);
 }
 
+// The control that was passed, or one of the job's own.
+std::shared_ptr<CopyControl> ControlOf(Napi::Value value);
+
 // Throws EINVAL for an argument of the wrong kind; `what` names the call.
 Napi::Value ThrowInvalid(Napi::Env env, const char* what);
 

@@ -34,12 +34,6 @@ std::shared_ptr<Plan> PlanOf(Napi::Value value) {
   return holder == nullptr ? nullptr : holder->plan;
 }
 
-// The control that was passed, or one of the job's own.
-std::shared_ptr<CopyControl> ControlOf(Napi::Value value) {
-  auto control = HeldBy<CopyControl>(value);
-  return control != nullptr ? control : std::make_shared<CopyControl>();
-}
-
 bool ReadPaths(Napi::Value value, std::vector<std::string>* paths) {
   if (!value.IsArray()) return false;
   const auto array = value.As<Napi::Array>();

@@ -1,6 +1,8 @@
 #include "io/copy_file.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,18 +74,29 @@ Status WalkFile(Walk& walk, const Sink& sink) {
   return Status::Ok();
 }
 
+// Empties `out`; where both lie on one filesystem that can, it then has the blocks of `in`.
+Status EmptyOrClone(int in, int out, bool* cloned) {
+  if (ftruncate(out, 0) != 0) return Status::FromErrno("ftruncate");
+  *cloned = ioctl(out, FICLONE, in) == 0;
+  if (!*cloned && ftruncate(out, 0) != 0) return Status::FromErrno("ftruncate");
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status CopyFile(int in, int out, CopyControl& control, CopyResult* result) {
-  if (ftruncate(out, 0) != 0) return Status::FromErrno("ftruncate");
+  bool cloned = false;
+  auto status = EmptyOrClone(in, out, &cloned);
+  if (!status.ok()) return status;
   Walk walk{in, control};
   Writeback writeback(out);
-  auto status = WalkFile(walk, [&](uint8_t* data, size_t length, uint64_t offset) {
-    auto written = WriteAt(out, {{data, length}}, offset);
+  // A clone is read as well: the digest is what the copy is held against.
+  status = WalkFile(walk, [&](uint8_t* data, size_t length, uint64_t offset) {
+    auto written = cloned ? Status::Ok() : WriteAt(out, {{data, length}}, offset);
     if (!written.ok()) return written;
     // The source of a move is not needed in memory once it is copied.
     posix_fadvise(in, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
-    return writeback.Advance(offset + length);
+    return cloned ? Status::Ok() : writeback.Advance(offset + length);
   });
   if (!status.ok()) return status;
   if (ftruncate(out, static_cast<off_t>(walk.size)) != 0) return Status::FromErrno("ftruncate");

@@ -12,7 +12,8 @@ struct CopyResult {
   FileDigest::Value digest = {};
 };
 
-// Makes `out` equal to `in`, holes kept, then fdatasync. What `out` held before is gone.
+// Makes `out` equal to `in`, holes kept, then fdatasync. What `out` held before is gone. Within a
+// filesystem that can share blocks nothing is written: the copy has those of `in`.
 Status CopyFile(int in, int out, CopyControl& control, CopyResult* result);
 
 // Hashes `fd` as it is on the medium: its clean pages are dropped first.
