@@ -307,7 +307,7 @@ export interface NativeAddon {
   canShareExtents(directory: string): Promise<boolean>;
   /** Bytes of the file that other files have too. @throws EOPNOTSUPP where the filesystem can't tell. */
   sharedBytes(fd: number): Promise<number>;
-  sampleFile(fd: number, control?: CopyControl): Promise<FileSamples>;
+  sampleFile(fd: number): Promise<FileSamples>;
   /**
    * Lets the file `target` use the blocks of `source` where both hold the same at the same offset, in runs of
    * at least `shortest` bytes. The kernel compares with both locked: neither bytes nor times change, whoever reads or

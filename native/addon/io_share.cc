@@ -62,10 +62,7 @@ Napi::Value Sample(const Napi::CallbackInfo& info) {
   if (!status.ok()) return Rejected(info.Env(), status);
   const auto samples = std::make_shared<FileSamples>();
   return RunAsync(
-      info.Env(), CopyPool(),
-      [fd, samples, control = ControlOf(info[1])] {
-        return SampleFile(fd->get(), *control, samples.get());
-      },
+      info.Env(), CopyPool(), [fd, samples] { return SampleFile(fd->get(), samples.get()); },
       [=](Napi::Env env) -> Napi::Value {
         auto result = Napi::Object::New(env);
         result["hashes"] = NewNumbers(env, samples->hashes);

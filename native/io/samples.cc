@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "io/copy_bytes.h"
-#include "io/copy_rate.h"
 #include "io/file_map.h"
 
 namespace coral {
@@ -35,19 +34,17 @@ uint64_t PhysicalAt(const std::vector<Place>& places, uint64_t offset) {
   return place.physical + (offset - place.offset);
 }
 
-Status Take(int fd, uint64_t offset, CopyControl& control, uint64_t* hash) {
-  auto status = PassBackground(kBlock, &control);
-  if (!status.ok()) return status;
+Status Take(int fd, uint64_t offset, uint64_t* hash) {
   uint8_t block[kBlock];
   size_t got = 0;
-  status = ReadAt(fd, block, kBlock, offset, &got);
+  auto status = ReadAt(fd, block, kBlock, offset, &got);
   if (status.ok()) *hash = HashOf(block, got);
   return status;
 }
 
 }  // namespace
 
-Status SampleFile(int fd, CopyControl& control, FileSamples* samples) {
+Status SampleFile(int fd, FileSamples* samples) {
   struct stat attributes;
   if (fstat(fd, &attributes) != 0) return Status::FromErrno("fstat");
   std::vector<Place> places;
@@ -59,7 +56,7 @@ Status SampleFile(int fd, CopyControl& control, FileSamples* samples) {
   for (size_t i = 0; status.ok() && i < kSamples; i++) {
     const uint64_t offset = (step * i + step / 2) / kBlock * kBlock;
     samples->places[i] = PhysicalAt(places, offset);
-    status = Take(fd, offset, control, &samples->hashes[i]);
+    status = Take(fd, offset, &samples->hashes[i]);
   }
   return status;
 }

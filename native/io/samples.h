@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "io/copy_control.h"
 #include "io/status.h"
 
 namespace coral {
@@ -23,6 +22,7 @@ struct FileSamples {
   uint64_t shared = 0;
 };
 
-Status SampleFile(int fd, CopyControl& control, FileSamples* samples);
+// Not held up by the background rate: so little is read that a pause need not keep the file open.
+Status SampleFile(int fd, FileSamples* samples);
 
 }  // namespace coral

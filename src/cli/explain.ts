@@ -19,7 +19,9 @@ export const explainVerb: Verb = {
 };
 
 function lines(file: ExplainDocument): string[] {
-  const jobs = file.jobs.map((job) => `${job.kind} to ${job.tier}, ${job.state}`);
+  const jobs = file.jobs.map(
+    (job) => `${job.kind} ${job.kind === 'share' ? 'on' : 'to'} ${job.tier}, ${job.state}`,
+  );
   const rows: [string, string][] = [
     ['path', file.path],
     ['now', file.now],

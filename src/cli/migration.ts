@@ -38,7 +38,7 @@ function lines(status: MigrationStatus): string[] {
     formatSize(job.total),
     job.ino,
   ]);
-  const header = ['MOVE', 'TO', 'STATE', 'DONE', 'OF', 'INODE'];
+  const header = ['JOB', 'TIER', 'STATE', 'DONE', 'OF', 'INODE'];
   const running = rows.length === 0 ? [] : ['', ...table(header, rows, ['DONE', 'OF', 'INODE'])];
   return [migrationText(status), ...running];
 }

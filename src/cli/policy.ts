@@ -71,6 +71,7 @@ function policyLines({ settings, rules }: PolicyDocument): string[] {
     ['compress', formatCodec(settings.compress)],
     ['fragmentation', formatFragmentation(settings.fragmentation)],
     ['migrate-rate', rate],
+    ['share', settings.share],
     ['config', settings.configFile ?? '-'],
   ];
   return [

@@ -68,9 +68,9 @@ function savingsText(savings: StatusDocument['savings']): string {
 }
 
 export function migrationText(migration: StatusDocument['migration']): string {
-  const { state, queued, running, completed, failed, bytesMoved } = migration;
+  const { state, queued, running, completed, failed, bytesMoved, bytesShared } = migration;
   return (
     `${state}, ${queued} queued, ${running.length} running; since start ${completed} done, ` +
-    `${failed} failed, ${formatSize(bytesMoved)} moved`
+    `${failed} failed, ${formatSize(bytesMoved)} moved, ${formatSize(bytesShared)} shared`
   );
 }

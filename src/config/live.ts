@@ -18,6 +18,7 @@ const LIVE = [
   'tierCompress',
   'fragmentation',
   'migrateRate',
+  'share',
   'log',
 ] as const satisfies readonly (keyof Settings)[];
 

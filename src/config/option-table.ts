@@ -91,6 +91,11 @@ export const OPTIONS = {
     'ceiling of background bandwidth; 0 pauses, unlimited lifts it',
     rate,
   ),
+  share: choice(
+    'share',
+    ['on', 'off'],
+    'plain files on one tier share equal blocks, where its filesystem can (XFS, btrfs)',
+  ),
   passthrough: choice('passthrough', ['auto', 'off'], 'kernel data path for plain files'),
   channel: choice('channel', ['native', 'fuse-native'], 'which implementation talks to the kernel'),
   missingTier: choice(

@@ -141,6 +141,7 @@ function build(values: OptionValues, configFile: string | null, file: ConfigFile
     tierCompress: values.tierCompress ?? {},
     fragmentation: values.fragmentation ?? DEFAULT_FRAGMENTATION,
     migrateRate: values.migrateRate ?? Infinity,
+    share: values.share ?? 'on',
     passthrough: values.passthrough ?? 'auto',
     channel: values.channel ?? 'native',
     missingTier: values.missingTier ?? 'fail',

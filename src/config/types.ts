@@ -44,6 +44,8 @@ export interface Settings {
   fragmentation: number | 'off';
   /** Bytes per second, Infinity for no limit, 0 pauses. */
   migrateRate: number;
+  /** Whether plain files on one tier share what is equal in them. */
+  share: 'on' | 'off';
   passthrough: 'auto' | 'off';
   channel: 'native' | 'fuse-native';
   missingTier: 'fail' | 'degraded';

@@ -17,6 +17,7 @@ export interface WhereDocument {
   pinned: string | null;
   size: number;
   storedBytes: number;
+  /** The part of `storedBytes` that other files use too: deleting this one does not free it. */
   sharedBytes: number;
   /** The packed form under a clean hot copy. */
   packedTier: string | null;
@@ -46,6 +47,8 @@ export interface TierDocument {
   packedBytes: number;
   high: number;
   low: number;
+  /** Plain files on it can share blocks; false as well where nobody could try. */
+  sharesExtents: boolean;
   state: string;
   problem: string | null;
 }

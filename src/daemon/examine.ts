@@ -6,6 +6,7 @@ import { descriptorLimit } from '../config/descriptor-limit.js';
 import { bytesOf, isCoralReef, mountAt, mountOf, readMounts, shown } from '../config/mountinfo.js';
 import { reasonOf } from '../config/errors.js';
 import { readVolume } from '../tiers/volume.js';
+import { canShareExtents } from '../tiers/tier-set.js';
 import type { TierConfig } from '../tiers/types.js';
 
 export interface Finding {
@@ -150,13 +151,19 @@ function volumeAt(place: string): string {
 async function tiersOf(volume: string): Promise<Finding[]> {
   try {
     const { tiers } = await readVolume(volume);
-    return tiers.map(tierFinding);
+    return await Promise.all(tiers.map((tier) => tierFinding(tier, isWritten(volume))));
   } catch (error) {
     return [finding(`volume ${volume}`, 'bad', reasonOf(error))];
   }
 }
 
-function tierFinding(tier: TierConfig): Finding {
+/** A volume that is mounted read-only is left untouched. */
+function isWritten(volume: string): boolean {
+  const mounts = readMounts().filter((one) => isCoralReef(one) && one.source === bytesOf(volume));
+  return !mounts.some(({ options, superOptions }) => [...options, ...superOptions].includes('ro'));
+}
+
+async function tierFinding(tier: TierConfig, mayTry: boolean): Promise<Finding> {
   const subject = `tier ${tier.name}`;
   const directory = statSync(tier.path, { throwIfNoEntry: false });
   if (directory === undefined || !existsSync(join(tier.path, '.coral-reef'))) {
@@ -164,7 +171,8 @@ function tierFinding(tier: TierConfig): Finding {
     return finding(subject, 'bad', `${tier.path} holds no tier`, means);
   }
   const type = mountOf(readMounts(), bytesOf(tier.path))?.type ?? 'unknown';
-  const found = `${tier.path}, ${tier.medium}, ${type}`;
+  const shares = mayTry && (await canShareExtents(tier.path));
+  const found = `${tier.path}, ${tier.medium}, ${type}${shares ? ', plain files share equal blocks' : ''}`;
   if (STACKED.some((name) => type === name || type.startsWith(`${name}.`))) {
     const means = 'The kernel refuses passthrough to a stacked filesystem: use a disk filesystem.';
     return finding(subject, 'note', found, means);

@@ -11,6 +11,7 @@ import type { FileActivity } from './types.js';
 export type MigrationSettings = Pick<
   Settings,
   | 'migrateRate'
+  | 'share'
   | 'compress'
   | 'tierCompress'
   | 'fragmentation'

@@ -35,6 +35,7 @@ export function factsOf(deps: FactsDeps, inode: Inode, now: number): FileFacts |
     packedTier: tierName(deps.tiers, inode.packedTier),
     pin: tierName(deps.tiers, pinOf(deps.namespace, inode.ino)),
     open: deps.activity.handles(inode.ino).total > 0,
+    settled: !inode.unsettled,
   };
 }
 

@@ -35,6 +35,7 @@ export function createEntry(
     allowOpen: false,
     cancelled: false,
     switched: false,
+    shared: 0,
     wake: null,
     control: null,
   };
@@ -76,6 +77,13 @@ export function makesPacked({ kind, options }: Pick<Move, 'kind' | 'options'>): 
   return kind === 'demote' && options.pack;
 }
 
+export const isShare = ({ kind }: Pick<Move, 'kind'>): boolean => kind === 'share';
+
+/** Both ask for the same form at the same place. */
+export function wantsSame(a: Move, b: Pick<Move, 'kind' | 'tier' | 'options'>): boolean {
+  return a.tier === b.tier && isShare(a) === isShare(b) && makesPacked(a) === makesPacked(b);
+}
+
 export function hasEnded({ state }: Move): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
@@ -88,6 +96,7 @@ export function isCancel(error: unknown, move: Move): boolean {
 /** One line: what was tried, on what, why it failed. */
 export function failureText(move: Move, path: string, error: unknown): string {
   const why = error instanceof MoveError ? error.message : reasonOf(error);
-  const text = `could not ${move.kind} ${path} to ${move.tier}: ${why}`;
+  const where = move.kind === 'share' ? 'on' : 'to';
+  const text = `could not ${move.kind} ${path} ${where} ${move.tier}: ${why}`;
   return move.switched ? `${text} (it is there; the old copy goes at the next start)` : text;
 }

@@ -2,6 +2,7 @@
 import type { MigrationDeps } from './deps.js';
 import { createPlanner, type Planner } from './planner.js';
 import { createQueue } from './queue.js';
+import { createSharing } from './sharing.js';
 import type { Migration } from './types.js';
 
 export type { MigrationDeps } from './deps.js';
@@ -15,7 +16,8 @@ export interface RunningMigration extends Migration {
 /** Starts at once. `recoverJobs` must have run. */
 export function createMigration(deps: MigrationDeps): RunningMigration {
   const queue = createQueue(deps);
-  const planner: Planner = createPlanner(deps, queue);
+  const sharing = createSharing(deps, queue);
+  const planner: Planner = createPlanner(deps, queue, sharing);
   return {
     submit: queue.submit,
     finished: queue.finished,
@@ -33,7 +35,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     nudge: planner.nudge,
     sweep: planner.sweep,
     async close() {
-      await Promise.all([planner.close(), queue.close()]);
+      await Promise.all([planner.close(), sharing.close(), queue.close()]);
     },
   };
 }

@@ -28,6 +28,8 @@ export interface Move {
   cancelled: boolean;
   /** From the switch on the move is finished, not cancelled. */
   switched: boolean;
+  /** Bytes that take no space of their own any more. */
+  shared: number;
   /** Ends the current wait for the last handle to close. */
   wake: (() => void) | null;
   /** Native work under way. */

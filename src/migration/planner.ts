@@ -11,6 +11,7 @@ import type { Tier } from '../tiers/types.js';
 import type { MigrationDeps } from './deps.js';
 import { factsOf } from './facts.js';
 import type { Queue } from './queue.js';
+import type { Sharing } from './sharing.js';
 
 /** Inodes per slice: some milliseconds. */
 const SLICE = 1000;
@@ -42,7 +43,7 @@ export function sweepInterval(coldAfterMs: number): number {
   return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, coldAfterMs / 10));
 }
 
-export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
+export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharing): Planner {
   const { namespace, tiers, rules, settings, content, log } = deps;
   const interval = () => sweepInterval(settings.coldAfterMs);
   let closed = false;
@@ -100,17 +101,23 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
     last.sweep = Date.now();
     if (isPaused()) return;
     const plan = createSweep({ tiers: tiers.tiers.map(fillOf), rules, settings });
+    const candidates = sharing.collect();
     const now = Date.now();
     let after = 0;
     while (!closed) {
       const { next, facts } = readSlice(after, now);
-      for (const file of facts) act(plan.offer(file));
+      for (const file of facts) {
+        const wish = plan.offer(file);
+        if (wish === null) candidates.offer(file);
+        else act(wish);
+      }
       if (next === undefined) break;
       after = next;
       await nextTurn();
     }
     if (closed) return;
     for (const wish of plan.finish()) act(wish);
+    candidates.finish();
   }
 
   function isPaused(): boolean {
@@ -129,8 +136,8 @@ export function createPlanner(deps: MigrationDeps, queue: Queue): Planner {
     return { next: undefined, facts };
   }
 
-  function act(wish: Wish | null): void {
-    if (!wish || queue.status().queued >= MAX_QUEUED) return;
+  function act(wish: Wish): void {
+    if (queue.status().queued >= MAX_QUEUED) return;
     const pack = wish.kind === 'demote' && wish.pack;
     queue.submit(wish.kind, wish.ino, wish.tier, { pack, because: wish.because, urgent: false });
   }

@@ -8,11 +8,21 @@ import { native } from '../native.js';
 import { createBackoff } from './backoff.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
 import { hydrationTiers } from './hydration.js';
-import { createEntry, type Entry, failureText, hasEnded, isCancel, makesPacked } from './job.js';
+import {
+  createEntry,
+  type Entry,
+  failureText,
+  hasEnded,
+  isCancel,
+  isShare,
+  makesPacked,
+  wantsSame,
+} from './job.js';
 import { openJournal } from './journal.js';
 import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
 import { makePlain } from './plain.js';
+import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
 import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
 
@@ -42,7 +52,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   let closed = false;
   let foreground = 0;
   let nextId = 1;
-  const counts = { completed: 0, failed: 0, bytesMoved: 0 };
+  const counts = { completed: 0, failed: 0, bytesMoved: 0, bytesShared: 0 };
   const context: MoveContext = {
     deps,
     journal: openJournal(store),
@@ -68,9 +78,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   }
 
   function submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job {
-    const packed = makesPacked({ kind, options });
     const others = (byIno.get(ino) ?? []).filter(({ move }) => !move.cancelled);
-    const same = others.find(({ move }) => move.tier === tier && makesPacked(move) === packed);
+    const same = others.find(({ move }) => wantsSame(move, { kind, tier, options }));
     if (same && !same.move.switched) {
       if (options.urgent) hurry(same);
       return same.job;
@@ -79,11 +88,18 @@ export function createQueue(deps: MigrationDeps): Queue {
     for (const other of others) {
       if (options.urgent || !other.move.urgent) cancel(other, 'a newer request replaced it');
     }
+    for (const other of sharingWith(ino)) cancel(other, 'the file that it shares with is to move');
     const entry = enlist(kind, ino, tier, options);
     if (closed) end(entry, 'cancelled', new MoveCancelled('the volume is being unmounted'));
     else (options.urgent ? queued.urgent : queued.background).push(entry);
     queueMicrotask(pump);
     return entry.job;
+  }
+
+  /** A job that has this file open looks to a move like a program that uses it. */
+  function sharingWith(ino: number): Entry[] {
+    const all = [...queued.background, ...active.values()];
+    return all.filter(({ move }) => move.options.share?.source === ino);
   }
 
   function hurry(entry: Entry): void {
@@ -104,8 +120,18 @@ export function createQueue(deps: MigrationDeps): Queue {
   }
 
   function takeNext(list: Entry[]): Entry | undefined {
-    const index = list.findIndex(({ move }) => !active.has(move.ino));
+    const index = list.findIndex(({ move }) => !active.has(move.ino) && !mustWait(move));
     return index < 0 ? undefined : list.splice(index, 1)[0];
+  }
+
+  /**
+   * Sharing is not urgent: moves always find a slot beside it. A move of the file that others share with waits for
+   * the step under way, which still has it open.
+   */
+  function mustWait(wanted: Move): boolean {
+    const sharing = [...active.values()].filter(({ move }) => isShare(move));
+    if (isShare(wanted)) return sharing.length > 0;
+    return sharing.some(({ move }) => move.options.share?.source === wanted.ino);
   }
 
   /** Runs an entry to its end; never rejects. */
@@ -138,6 +164,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   async function attemptMove(move: Move): Promise<Outcome> {
     const before = activity.changeCount(move.ino);
     try {
+      if (isShare(move)) return await shareBlocks(context, move);
       return makesPacked(move) ? await makePacked(context, move) : await makePlain(context, move);
     } catch (error) {
       const changed = activity.changeCount(move.ino) !== before;
@@ -167,6 +194,7 @@ export function createQueue(deps: MigrationDeps): Queue {
       backoff.succeeded(move.ino);
       log.info({ ino: move.ino, tier: move.tier, because: move.options.because }, move.kind);
     }
+    counts.bytesShared += move.shared;
     move.error = error?.message ?? null;
     const others = (byIno.get(move.ino) ?? []).filter((other) => other !== entry);
     if (others.length > 0) byIno.set(move.ino, others);
@@ -285,7 +313,8 @@ export function createQueue(deps: MigrationDeps): Queue {
       let sum = 0;
       for (const list of byIno.values()) {
         for (const { move } of list) {
-          if (move.tier === tier && !move.switched) sum += namespace.get(move.ino)?.size ?? 0;
+          if (move.tier === tier && !move.switched && !isShare(move))
+            sum += namespace.get(move.ino)?.size ?? 0;
         }
       }
       return sum;

@@ -3,7 +3,8 @@
  * README.md here.
  */
 
-export type JobKind = 'promote' | 'demote';
+/** `share`: its tier is where the file is and stays. */
+export type JobKind = 'promote' | 'demote' | 'share';
 export type JobState = 'queued' | 'running' | 'waiting-for-close' | 'done' | 'failed' | 'cancelled';
 
 export interface Job {
@@ -51,6 +52,8 @@ export interface MigrationStatus {
   completed: number;
   failed: number;
   bytesMoved: number;
+  /** Bytes of plain files that take no space of their own any more. */
+  bytesShared: number;
 }
 
 export interface Migration {
@@ -83,4 +86,17 @@ export interface MoveOptions {
   because: string;
   /** Requests by a person go before background wishes. */
   urgent: boolean;
+  /** With kind `share`. */
+  share?: ShareOrder;
+}
+
+/** What a file is to be compared with, and how far that went. */
+export interface ShareOrder {
+  /** Inode number of the file whose blocks are used. */
+  readonly source: number;
+  /** Change counts of both when the order was made: what was written since is not compared. */
+  readonly sourceChanges: number;
+  readonly targetChanges: number;
+  /** Bytes from the start that are done; grows with the job. */
+  offset: number;
 }

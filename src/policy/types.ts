@@ -34,6 +34,8 @@ export interface FileFacts {
   pin: string | null;
   /** Handles open now. */
   open: boolean;
+  /** Size and times are recorded: nobody has written since. */
+  settled: boolean;
 }
 
 /** How full a tier is and may be. */

@@ -11,6 +11,8 @@ export interface Space {
   size: number;
   /** Bytes that can still be written. */
   available: number;
+  /** Bytes in use, by whatever lies there. */
+  used: number;
 }
 
 export interface SpaceProbe {
@@ -21,14 +23,15 @@ export interface SpaceProbe {
 }
 
 export function createSpaceProbe(path: string): SpaceProbe {
-  let last: Space = { size: 0, available: 0 };
+  let last: Space = { size: 0, available: 0, used: Infinity };
   let seenAt = -Infinity;
   let looking: Promise<void> | undefined;
 
   async function look(): Promise<void> {
     try {
-      const { bsize, blocks, bavail } = await statfs(path);
-      last = { size: blocks * bsize, available: bavail * bsize };
+      const { bsize, blocks, bavail, bfree } = await statfs(path);
+      const used = (blocks - bfree) * bsize;
+      last = { size: blocks * bsize, available: bavail * bsize, used };
     } catch {
       // The marker check says what is wrong with the tier.
     }

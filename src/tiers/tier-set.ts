@@ -7,6 +7,7 @@
  */
 import type { Logger } from 'pino';
 import { usageError } from '../config/errors.js';
+import { native } from '../native.js';
 import type { Store } from '../store/types.js';
 import { openAccount, type Account } from './account.js';
 import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
@@ -37,6 +38,7 @@ export interface OpenTierSet {
 interface OpenTier extends TierConfig, Tier {
   state: TierState;
   problem: string | null;
+  sharesExtents: boolean;
   readonly account: Account;
   readonly space: SpaceProbe;
   fullUntil: number;
@@ -76,6 +78,7 @@ function openTier(config: TierConfig, store: Store): OpenTier {
     ...config,
     state: 'ok',
     problem: null,
+    sharesExtents: false,
     account: openAccount(store, config.id),
     space: createSpaceProbe(config.path),
     fullUntil: 0,
@@ -95,8 +98,17 @@ async function checkAtOpen(tier: OpenTier, options: OpenTierSet): Promise<void> 
 }
 
 async function makeWritable(tier: OpenTier, missingTier: 'fail' | 'degraded'): Promise<void> {
-  if (!(await isReadOnly(tier.path))) return makeTierDirectories(tier.path);
-  if (missingTier === 'fail') throw unusable(readOnlyText(tier));
+  if (await isReadOnly(tier.path)) {
+    if (missingTier === 'fail') throw unusable(readOnlyText(tier));
+    return;
+  }
+  await makeTierDirectories(tier.path);
+  tier.sharesExtents = await canShareExtents(tier.path);
+}
+
+/** What a tier's filesystem can, not what it is called: tried, so only where the tier may be written to. */
+export function canShareExtents(path: string): Promise<boolean> {
+  return native.canShareExtents(treePath(path));
 }
 
 /** Why a directory can't be used as this tier now; `lost` where its disk may just not be there yet. */
@@ -191,7 +203,8 @@ function low(ino: number): string {
 function usageOf(tier: OpenTier): TierUsage {
   const plainBytes = tier.account.get('plain');
   const packedBytes = tier.account.get('packed');
-  const used = plainBytes + packedBytes;
+  const accounted = plainBytes + packedBytes;
+  const used = tier.sharesExtents ? Math.min(accounted, tier.space.read().used) : accounted;
   const capacity = tier.capacity ?? tier.space.read().size;
   const free = tier.state === 'missing' ? 0 : placeable(tier, used);
   return { capacity, used, free, plainBytes, packedBytes };

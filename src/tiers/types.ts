@@ -31,7 +31,10 @@ export type TierState = 'ok' | 'missing' | 'read-only' | 'full';
 export interface TierUsage {
   /** Bytes: the configured limit, or the size of the filesystem. */
   capacity: number;
-  /** Bytes accounted to this volume. */
+  /**
+   * Bytes accounted to this volume, or all that its filesystem has in use where that is less: blocks that plain
+   * files share are accounted to each of them.
+   */
   used: number;
   /** Bytes that can still be placed: under the limit and free on the medium. */
   free: number;
@@ -43,6 +46,8 @@ export interface Tier extends TierConfig {
   readonly state: TierState;
   /** One clear line where the state is not ok. */
   readonly problem: string | null;
+  /** Files on it can share blocks. False where the volume was never mounted for writing: nobody tried. */
+  readonly sharesExtents: boolean;
 }
 
 export interface TierSet {

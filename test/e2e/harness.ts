@@ -17,9 +17,13 @@ export const program = join(checkout, 'bin/coral-reef');
 export const TIERS = ['nvme', 'ssd', 'hdd'] as const;
 export type TierName = (typeof TIERS)[number];
 
+type Media = 'directories' | 'loop' | 'xfs';
+
 export interface VolumeOptions {
-  /** `directories` on the test machine's disk, or `loop`: ext4, XFS and ext4 on loop devices. */
-  media?: 'directories' | 'loop';
+  /**
+   * `directories` on the test machine's disk, or loop devices: ext4, XFS and ext4 (`loop`), or all of them XFS.
+   */
+  media?: Media;
   /** As given to `init`, such as `64MiB`; without it a tier may use its whole filesystem. */
   capacity?: Partial<Record<TierName, string>>;
   /** Options of the first mount; null leaves the volume unmounted. */
@@ -55,6 +59,7 @@ export interface Status {
     used: number;
     plainBytes: number;
     packedBytes: number;
+    sharesExtents: boolean;
     state: string;
   }[];
   savings: {
@@ -64,7 +69,12 @@ export interface Status {
     compressionBytes: number;
     storedAgainBytes: number;
   };
-  migration: { state: string; queued: number; running: unknown[] };
+  migration: {
+    state: string;
+    queued: number;
+    running: { kind: string; ino: number; tier: string; done: number; total: number }[];
+    bytesShared: number;
+  };
   passthrough: boolean;
 }
 
@@ -248,12 +258,12 @@ const LOOP_FILESYSTEMS: Record<TierName, string[]> = {
   hdd: ['mkfs.ext4', '-q', '-F'],
 };
 
-async function makeTier(root: string, name: TierName, media: 'directories' | 'loop') {
+async function makeTier(root: string, name: TierName, media: Media) {
   const directory = join(root, name);
   await mkdir(directory);
   if (media === 'directories') return;
   const image = join(root, `${name}.img`);
-  const [mkfs, ...flags] = LOOP_FILESYSTEMS[name];
+  const [mkfs, ...flags] = LOOP_FILESYSTEMS[media === 'xfs' ? 'ssd' : name];
   await must('truncate', ['-s', '512M', image]);
   await must(mkfs, [...flags, image]);
   await must('mount', ['-o', 'loop', image, directory]);

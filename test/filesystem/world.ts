@@ -114,6 +114,7 @@ function settingsOf({ rules = [], settleMs = 3_600_000 }: WorldOptions): Setting
     fragmentation: 75,
     tierCompress: {},
     migrateRate: Infinity,
+    share: 'on',
     passthrough: 'auto',
     channel: 'native',
     missingTier: 'fail',

@@ -97,6 +97,7 @@ export async function temporaryRoot(t: TestContext): Promise<string> {
 
 const SETTINGS: MigrationSettings = {
   migrateRate: Infinity,
+  share: 'on',
   compress: { kind: 'auto' },
   fragmentation: 75,
   tierCompress: {},

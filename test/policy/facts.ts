@@ -20,6 +20,7 @@ export function facts(changes: Partial<FileFacts> = {}): FileFacts {
     packedTier: null,
     pin: null,
     open: false,
+    settled: true,
     ...changes,
   };
 }

@@ -3,10 +3,11 @@ import { explain as explainFacts } from '../../policy/explain.js';
 import type { TierFill } from '../../policy/types.js';
 import type { Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
+import { formatSize } from '../../config/units.js';
 import type { ExplainDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { factsOfTarget, findTarget, isFile } from './find.js';
-import { whereOf } from './where.js';
+import { plainSharedBytes, whereOf } from './where.js';
 
 export async function explain(
   parts: Parts,
@@ -21,8 +22,13 @@ export async function explain(
   const placement = parts.rules.placementFor(facts);
   const fills = parts.tiers.tiers.map((tier) => fillOf(parts, tier));
   const { rule, now, next } = explainFacts(facts, placement, fills);
+  const sharing = sharingSentence(await plainSharedBytes(parts, inode));
   const jobs = parts.migration.status().running.filter((job) => job.ino === inode.ino);
-  return { ...(await whereOf(parts, target)), rule, placement, now, next, jobs };
+  return { ...(await whereOf(parts, target)), rule, placement, now: now + sharing, next, jobs };
+}
+
+function sharingSentence(bytes: number): string {
+  return bytes === 0 ? '' : ` ${formatSize(bytes)} of it lie on blocks that other files have too.`;
 }
 
 function fillOf(parts: Parts, tier: Tier): TierFill {

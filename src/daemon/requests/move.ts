@@ -1,6 +1,6 @@
 /** Answers `promote` and `demote`: submits a job for each file, and with `wait` follows them. */
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
-import type { Job, JobKind } from '../../migration/types.js';
+import type { Job } from '../../migration/types.js';
 import type { Inode } from '../../namespace/types.js';
 import type { Tier } from '../../tiers/types.js';
 import type { Progress } from '../control.js';
@@ -10,9 +10,10 @@ import { factsOfTarget, findTarget, mustBeWritable, tierArgument, type Target } 
 import { filesBelow } from './walk.js';
 
 const PROGRESS_MS = 200;
+type MoveKind = MoveDocument['kind'];
 
 export async function move(
-  kind: JobKind,
+  kind: MoveKind,
   parts: Parts,
   args: Record<string, unknown>,
   progress: Progress,
@@ -33,7 +34,7 @@ export async function move(
 }
 
 /** @returns null where there is nothing to move: also where the file was deleted since it was found. */
-function submit(kind: JobKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
+function submit(kind: MoveKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
   const inode = parts.namespace.get(file.inode.ino);
   if (inode === undefined || inode.nlink === 0) return null;
   if (inode.plainTier === 0 && inode.packedTier === 0) return null;
@@ -46,7 +47,7 @@ function submit(kind: JobKind, parts: Parts, file: Target, to: Tier | undefined)
   return parts.migration.submit(kind, inode.ino, tier, options);
 }
 
-function isThere(kind: JobKind, parts: Parts, inode: Inode, tier: string, pack: boolean): boolean {
+function isThere(kind: MoveKind, parts: Parts, inode: Inode, tier: string, pack: boolean): boolean {
   const id = parts.tiers.byName(tier)?.id;
   if (kind === 'promote' || !pack) return inode.plainTier === id;
   return inode.plainTier === 0 && inode.packedTier === id;

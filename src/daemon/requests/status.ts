@@ -50,6 +50,7 @@ function tierDocument(parts: Parts, tier: Tier): TierDocument {
     packedBytes,
     ...watermarks,
     ...tierWatermarks[tier.name],
+    sharesExtents: tier.sharesExtents,
     state: tier.state,
     problem: tier.problem,
   };
