@@ -21,6 +21,7 @@ export interface Measure {
 interface FioJob {
   bw_bytes: number;
   iops: number;
+  clat_ns: { percentile?: Record<string, number> };
 }
 
 const MiB = 1 << 20;
@@ -28,7 +29,11 @@ const LONG = { timeoutMs: 1_800_000 };
 const COLD_RANDOM_BYTES = 32 * MiB;
 const WARM_RANDOM_SECONDS = 3;
 
-async function fio(path: string, direction: 'read' | 'write', flags: string[]): Promise<FioJob> {
+export async function fio(
+  path: string,
+  direction: 'read' | 'write',
+  flags: string[],
+): Promise<FioJob> {
   const output = await must(
     'fio',
     [
@@ -48,7 +53,7 @@ async function fio(path: string, direction: 'read' | 'write', flags: string[]): 
   return report.jobs[0][direction];
 }
 
-const sequential = async (path: string, engine: 'psync' | 'mmap') => {
+export const sequential = async (path: string, engine: 'psync' | 'mmap') => {
   const job = await fio(path, 'read', ['--rw=read', '--bs=1M', `--ioengine=${engine}`]);
   return job.bw_bytes / MiB;
 };
@@ -129,7 +134,10 @@ const FORGET =
   'import os,sys; fd=os.open(sys.argv[1], os.O_RDONLY); os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)';
 
 /** Writes out what is dirty and brings the caches of one file into the measure's state. Needs root. */
-export async function prepareCache(measure: Measure, path: string): Promise<void> {
+export async function prepareCache(
+  measure: Pick<Measure, 'cache' | 'writes'>,
+  path: string,
+): Promise<void> {
   const state = measure.cache;
   await shell('sync');
   if (measure.writes) return;

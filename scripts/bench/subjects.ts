@@ -31,12 +31,16 @@ export interface BenchPlace {
 
 const program = fileURLToPath(new URL('../../../bin/coral-reef', import.meta.url));
 const LONG = { timeoutMs: 3_600_000 };
-const reef = (...args: string[]) => must(program, args, LONG);
+export const reef = (...args: string[]) => must(program, args, LONG);
 
 /** Nothing moves by itself while it is measured. */
-const QUIET = 'promote=never,cold-after=1000h,high=99,low=98';
+export const QUIET = 'promote=never,cold-after=1000h,high=99,low=98';
 
-async function makeVolume(place: BenchPlace, name: string, options: string): Promise<string> {
+export async function makeVolume(
+  place: BenchPlace,
+  name: string,
+  options: string,
+): Promise<string> {
   const mountpoint = join(place.work, `${name}.mnt`);
   await mkdir(mountpoint);
   const tiers = Object.entries(place.tiers);
@@ -55,7 +59,7 @@ async function formOf(path: string): Promise<string> {
   return rows[0].form;
 }
 
-async function expectForm(path: string, form: string): Promise<void> {
+export async function expectForm(path: string, form: string): Promise<void> {
   const actual = await formOf(path);
   if (actual !== form)
     throw new Error(`${path} is ${actual}, not ${form}: it moved while measured`);
