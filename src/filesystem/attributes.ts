@@ -75,11 +75,7 @@ function blocksOf(inode: Inode): number {
 }
 
 /** A name that does not exist: the kernel may remember that too. */
-export function negativeEntry(): Attributes {
-  return { ...EMPTY, entryValid: CACHE_SECONDS };
-}
-
-const EMPTY: Attributes = {
+export const NEGATIVE_ENTRY: Attributes = {
   ino: 0,
   size: 0,
   blocks: 0,
@@ -99,7 +95,7 @@ const EMPTY: Attributes = {
   blockSize: 0,
   generation: 0,
   attributesValid: 0,
-  entryValid: 0,
+  entryValid: CACHE_SECONDS,
 };
 
 /** Takes size and times over from the open backing file, if there is one. @returns whether it changed. */

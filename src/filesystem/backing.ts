@@ -9,7 +9,16 @@ import type { Tier } from '../tiers/types.js';
 import { nextReadingCounts } from './access-times.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
-import { mayWrite, O_CREAT, O_EXCL, O_NOATIME, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
+import {
+  mayRead,
+  mayWrite,
+  O_CREAT,
+  O_EXCL,
+  O_NOATIME,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_RDWR,
+} from './modes.js';
 import { handleFor, type OpenFile } from './open-files.js';
 
 const BACKING_MODE = 0o600;
@@ -141,8 +150,7 @@ export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened 
   const fresh = file.serving === 'none' && ctx.passthrough;
   if (file.serving === 'passthrough' || (fresh && registerBacking(ctx, file))) {
     file.serving = 'passthrough';
-    file.passed = true;
-    if (mayWrite(flags)) file.written = true;
+    noteMappable(file, flags);
     return { handle, flags: FOPEN_PASSTHROUGH, backingId: file.backingId };
   }
   if (file.serving !== 'plain') {
@@ -151,6 +159,13 @@ export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened 
   }
   // Without passthrough every change goes through the kernel's cache of this inode.
   return { handle, flags: ctx.passthrough ? 0 : FOPEN_KEEP_CACHE, backingId: 0 };
+}
+
+/** The kernel maps nothing that was opened for writing only (do_mmap). */
+function noteMappable(file: OpenFile, flags: number): void {
+  if (!mayRead(flags)) return;
+  file.passed = true;
+  if (mayWrite(flags)) file.written = true;
 }
 
 /** Tiers whose filesystem the kernel does not take (it is stacked itself, say): reported once. */

@@ -6,7 +6,7 @@ import { touchAccessed } from './access-times.js';
 import {
   attributesOf,
   inodeOf,
-  negativeEntry,
+  NEGATIVE_ENTRY,
   now,
   touchChanged,
   touchModified,
@@ -36,7 +36,7 @@ export function lookup(ctx: Context, parent: number, name: Name): Attributes {
   const entry = ctx.namespace.lookup(parent, name);
   if (entry === undefined) {
     inodeOf(ctx, parent);
-    return negativeEntry();
+    return NEGATIVE_ENTRY;
   }
   const inode = inodeOf(ctx, entry.ino);
   if (inode.parent === 0) adoptName(ctx, inode, parent, name);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { eventually, O_RDONLY, O_RDWR, world, type World } from './world.js';
+import { eventually, O_RDONLY, O_RDWR, O_WRONLY, world, type World } from './world.js';
 
 /** A written and closed file that is still mapped. */
 async function mappedFile(t: TestContext): Promise<{ w: World; ino: number; mapping: number }> {
@@ -77,4 +77,18 @@ test('a reader that has a file mapped keeps it where later writers will change i
   assert.equal(w.filesystem.activity.handles(ino).total, 1);
   closeSync(mapping);
   assert.equal(w.filesystem.activity.handles(ino).total, 0);
+});
+
+test('nothing can have mapped a file that was open for writing only: its attributes are remembered', async (t) => {
+  const w = await world(t);
+  w.filesystem.setPassthrough(true);
+  const ino = await w.add('model', 'data');
+  await w.settle(ino);
+  await w.open(ino, O_WRONLY);
+  const backup = openSync(w.backingPath(ino), 'r+');
+  await w.close(ino, O_WRONLY);
+  assert((await w.getattr(ino)).attributesValid > 0);
+  await w.settle(ino);
+  assert.equal(w.inode(ino).unsettled, false);
+  closeSync(backup);
 });
