@@ -41,6 +41,12 @@ Status Duplicate(int fd, UniqueFd* copy) {
   return copy->valid() ? Status::Ok() : Status::FromErrno("fcntl");
 }
 
+Napi::Value After(Napi::Buffer<char> buffer, size_t start) {
+  return buffer.Get("subarray")
+      .As<Napi::Function>()
+      .Call(buffer, {Napi::Number::New(buffer.Env(), static_cast<double>(start))});
+}
+
 }  // namespace
 
 Napi::Function SessionWrap::Class(Napi::Env env) {
@@ -82,14 +88,14 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info)
   callbacks_ = Napi::Persistent(callbacks);
   on_requests_ = Napi::Persistent(callbacks.Get("onRequests").As<Napi::Function>());
   const auto request = Napi::Buffer<char>::New(info.Env(), kRequestLength);
-  const auto reply = Napi::Buffer<char>::New(info.Env(), kReplyLength);
+  const auto message = Napi::Buffer<char>::New(info.Env(), sizeof(fuse::OutHeader) + kReplyLength);
   request_ = Napi::Persistent(request);
-  reply_ = Napi::Persistent(reply);
+  reply_message_ = Napi::Persistent(message);
   request_data_ = request.Data();
-  reply_data_ = reply.Data();
+  message_ = message.Data();
   Value().Set("fd", Napi::Number::New(info.Env(), fd));
   Value().Set("request", request);
-  Value().Set("reply", reply);
+  Value().Set("reply", After(message, sizeof(fuse::OutHeader)));
   session_ = std::make_shared<fuse::Session>(UniqueFd(fd), Events());
 }
 
@@ -240,7 +246,7 @@ void SessionWrap::Finish(int64_t result) {
   if (result == kPending) return session_->SetPending(unique);
   if (result > static_cast<int64_t>(kReplyLength)) result = -EIO;
   if (result < 0) return session_->Respond(unique, static_cast<int>(-result), nullptr, 0);
-  session_->Respond(unique, 0, reply_data_, static_cast<size_t>(result));
+  session_->RespondInPlace(unique, message_, static_cast<size_t>(result));
 }
 
 void SessionWrap::OnEnd(int error) {

@@ -74,9 +74,9 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::ObjectReference callbacks_;
   Napi::FunctionReference on_requests_;
   Napi::Reference<Napi::Buffer<char>> request_;
-  Napi::Reference<Napi::Buffer<char>> reply_;
+  Napi::Reference<Napi::Buffer<char>> reply_message_;
   char* request_data_ = nullptr;  // memory of request_
-  char* reply_data_ = nullptr;    // memory of reply_
+  char* message_ = nullptr;       // memory of reply_message_: the header, then `reply`
   fuse::BusyPoll busy_poll_;
   fuse::CpuFollower follower_;
   uv_loop_t* loop_ = nullptr;          // set by Start

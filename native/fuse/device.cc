@@ -37,6 +37,14 @@ int WriteMessage(int fd, OutHeader header, std::span<const iovec> payload) {
   }
 }
 
+// The same for what lies in one piece.
+int WriteOnce(int fd, const void* message, size_t length) {
+  for (;;) {
+    if (write(fd, message, length) >= 0) return 0;
+    if (errno != EINTR) return errno;
+  }
+}
+
 bool IsOver(int error) { return error == ENODEV || error == ECONNABORTED; }
 
 }  // namespace
@@ -70,7 +78,10 @@ bool Device::Readable() const {
 }
 
 void Device::Reply(uint64_t unique, std::span<const iovec> payload) const {
-  const int failed = WriteMessage(fd_.get(), {0, 0, unique}, payload);
+  Answered(unique, WriteMessage(fd_.get(), {0, 0, unique}, payload));
+}
+
+void Device::Answered(uint64_t unique, int failed) const {
   if (failed == 0 || failed == ENOENT || IsOver(failed)) return;
   ReplyError(unique, EIO);
 }
@@ -80,9 +91,16 @@ void Device::Reply(uint64_t unique, const void* payload, size_t length) const {
   Reply(unique, std::span(&part, length > 0 ? 1 : 0));
 }
 
+void Device::ReplyInPlace(uint64_t unique, char* message, size_t length) const {
+  const OutHeader header{static_cast<uint32_t>(sizeof(OutHeader) + length), 0, unique};
+  memcpy(message, &header, sizeof(header));
+  Answered(unique, WriteOnce(fd_.get(), message, header.len));
+}
+
 void Device::ReplyError(uint64_t unique, int error) const {
   if (error < 0 || error > kMaxErrno) error = EIO;
-  WriteMessage(fd_.get(), {0, -error, unique}, {});
+  const OutHeader header{sizeof(OutHeader), -error, unique};
+  WriteOnce(fd_.get(), &header, sizeof(header));
 }
 
 void Device::Notify(NotifyCode code, std::span<const char> message) const {

@@ -64,6 +64,11 @@ void Session::Respond(uint64_t unique, int error, const void* payload, size_t le
   device_.Reply(unique, payload, length);
 }
 
+void Session::RespondInPlace(uint64_t unique, char* message, size_t length) {
+  parked_.erase(unique);
+  device_.ReplyInPlace(unique, message, length);
+}
+
 void Session::Serve(uint64_t ino, std::shared_ptr<const Served> served) {
   inodes_.Set(ino, std::move(served));
   read_ahead_.Forget(ino);

@@ -59,6 +59,9 @@ class Session {
   void SetPending(uint64_t unique) { pending_.insert(unique); }
   // Event loop. Answers it now. `error` is positive or 0.
   void Respond(uint64_t unique, int error, const void* payload, size_t length);
+  // Event loop. The same with what Device::ReplyInPlace takes, for a request that was never
+  // pending.
+  void RespondInPlace(uint64_t unique, char* message, size_t length);
 
   void Serve(uint64_t ino, std::shared_ptr<const Served> served);
   void Unserve(uint64_t ino);
