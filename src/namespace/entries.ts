@@ -29,34 +29,62 @@ interface Member {
   type: number;
 }
 
+/** A bucket as it was read or written last. */
+interface RecentBucket {
+  dir: number;
+  /** The very object that the hash gave: it remembers names, so that equal ones are mostly the same. */
+  cookie: Buffer;
+  key: Buffer;
+  members: Member[];
+}
+
+/** A power of two. A name is looked up, then changed: mostly soon. */
+const RECENT = 64;
+
 export function createEntries(table: Table, hash: NameHash): Entries {
-  const read = (key: Buffer): Member[] => {
-    const bucket = table.get(key);
-    return bucket === undefined ? [] : decodeBucket(bucket);
+  const recent = new Array<RecentBucket | undefined>(RECENT).fill(undefined);
+
+  /** Buckets of one cookie share a place, so that a change of one leaves no other picture of it. */
+  const bucketOf = (dir: number, name: Name): RecentBucket => {
+    const cookie = hash(name);
+    const place = cookie[cookie.length - 1]! % RECENT;
+    const kept = recent[place];
+    if (kept !== undefined && kept.dir === dir && kept.cookie === cookie) return kept;
+    const key = numberAndBytes(dir, cookie);
+    const value = table.get(key);
+    return (recent[place] = {
+      dir,
+      cookie,
+      key,
+      members: value === undefined ? NOBODY : decodeBucket(value),
+    });
   };
+
   return {
     lookup(dir, name) {
-      const cookie = hash(name);
-      const bucket = table.get(numberAndBytes(dir, cookie));
-      const member = bucket && decodeBucket(bucket).find((other) => other.name === name);
+      const { cookie, members } = bucketOf(dir, name);
+      const member = memberOf(members, name);
       return member && entryOf(member, cookie);
     },
 
     insert(dir, name, ino, type) {
       checkName(name);
-      const key = numberAndBytes(dir, hash(name));
-      const others = read(key).filter((member) => member.name !== name);
+      const bucket = bucketOf(dir, name);
+      const others = withoutMember(bucket.members, name);
       if (others.length >= MAX_BUCKET) {
         throw namespaceError('ENOSPC', `directory ${dir} has ${MAX_BUCKET} names of one hash`);
       }
-      table.put(key, encodeBucket([...others, { name, ino, type }]));
+      const members = [...others, { name, ino, type }];
+      table.put(bucket.key, encodeBucket(members));
+      bucket.members = members;
     },
 
     remove(dir, name) {
-      const key = numberAndBytes(dir, hash(name));
-      const others = read(key).filter((member) => member.name !== name);
-      if (others.length === 0) table.remove(key);
-      else table.put(key, encodeBucket(others));
+      const bucket = bucketOf(dir, name);
+      const others = withoutMember(bucket.members, name);
+      if (others.length === 0) table.remove(bucket.key);
+      else table.put(bucket.key, encodeBucket(others));
+      bucket.members = others;
     },
 
     isEmpty(dir) {
@@ -71,6 +99,17 @@ export function createEntries(table: Table, hash: NameHash): Entries {
       }
     },
   };
+}
+
+const NOBODY: Member[] = [];
+
+function memberOf(members: readonly Member[], name: Name): Member | undefined {
+  for (const member of members) if (member.name === name) return member;
+  return undefined;
+}
+
+function withoutMember(members: Member[], name: Name): Member[] {
+  return members.length === 0 ? members : members.filter((member) => member.name !== name);
 }
 
 /** Field by field: V8 makes a new shape for each object that is spread into and then added to. */

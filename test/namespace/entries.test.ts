@@ -151,3 +151,27 @@ test('a directory of 100,000 entries is whole after reopening', async (t) => {
   assert.equal(inos.size, COUNT);
   assert.equal(namespace.lookup(ROOT_INO, `file ${COUNT - 1}`)?.ino, COUNT + 1);
 });
+
+/** Two hashes for all names, the same object each time: what is remembered of buckets is put to use. */
+const COOKIES = [1, 65].map((last) => Buffer.from([0, 0, 0, 0, 0, 0, 1, last]));
+const twoHashes = (name: string): Buffer => COOKIES[name.charCodeAt(0) % 2]!;
+
+test('a name that was just looked up is what became of it since, in its own directory', async (t) => {
+  const random = randomNumbers(testSeed(t));
+  for (const parts of [{}, { hash: twoHashes }]) {
+    const { namespace } = await openScratch(t, parts);
+    const expected = new Map<string, number>();
+    for (let ino = 100; ino < 3000; ino++) {
+      const [dir, name] = [2 + Math.floor(random() * 3), 'abcdef'[Math.floor(random() * 6)]!];
+      const choice = random();
+      assert.equal(namespace.lookup(dir, name)?.ino, expected.get(`${dir} ${name}`));
+      if (choice < 0.4) {
+        namespace.insert(dir, name, ino, DT_REG);
+        expected.set(`${dir} ${name}`, ino);
+      } else if (choice < 0.7) {
+        namespace.remove(dir, name);
+        expected.delete(`${dir} ${name}`);
+      } else if (choice < 0.72) await namespace.commit();
+    }
+  }
+});
