@@ -161,9 +161,8 @@ void SessionWrap::Serve(int reads) {
 }
 
 size_t SessionWrap::Advance() {
-  fuse::Request request;
-  while (!stopped_ && !ended_ && TakeNext(&request)) {
-    if (!session_->HandOn(&request)) return Show(std::move(request));
+  while (!stopped_ && !ended_ && TakeNext(&taken_)) {
+    if (!session_->HandOn(&taken_)) return Show(&taken_);
     linger_ = false;
   }
   return 0;
@@ -211,13 +210,13 @@ bool SessionWrap::Sleep() {
   return limit > 0 && poll(&ready, 1, limit) > 0;
 }
 
-size_t SessionWrap::Show(fuse::Request request) {
-  current_ = request.header().unique;
-  wants_reply_ = request.wants_reply();
+size_t SessionWrap::Show(fuse::Request* request) {
+  current_ = request->header().unique;
+  wants_reply_ = request->wants_reply();
   answered_ = false;
-  const size_t length = request.visible_length();
-  memcpy(request_data_, request.buffer.get(), length);
-  if (request.is_data()) session_->Park(std::move(request));
+  const size_t length = request->visible_length();
+  memcpy(request_data_, request->buffer.get(), length);
+  if (request->is_data()) session_->Park(std::exchange(*request, {}));
   return length;
 }
 

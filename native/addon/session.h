@@ -57,7 +57,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   bool TakeNext(fuse::Request* request);
   fuse::Device::Received Receive(fuse::Request* request, int* error);
   bool Sleep();
-  size_t Show(fuse::Request request);
+  size_t Show(fuse::Request* request);
   bool CallOnRequests(size_t length);
   void Finish(int64_t result);
   void OnEnd(int error);
@@ -82,6 +82,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   uv_loop_t* loop_ = nullptr;          // set by Start
   uv_poll_t* poll_ = nullptr;          // owned by the event loop while it is polled
   std::deque<fuse::Request> backlog_;  // taken from the inbox, not shown yet
+  fuse::Request taken_;                // shown last; its buffer takes the next one
   int reads_ = 0;                      // from the descriptor, left for this turn
   int end_error_ = 0;                  // of the connection, once over_
   bool over_ = false;                  // the descriptor said that the connection ended
