@@ -12,8 +12,8 @@ import { MoveError } from './deps.js';
 import { checkRoom, liveInode, type Move, type MoveContext } from './move.js';
 import { createReadBack, type ReadBack } from './read-back.js';
 
-/** Read from the source, cut, hash and append about so much at a time. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+/** Read, cut, hashed and appended at a time: with more in each step the data leaves the processor's caches between them. */
+const BATCH_BYTES = 2 * 1024 * 1024;
 /** A second try heals a damaged chunk among the dedup hits; a third would not say more. */
 const PACK_TRIES = 2;
 
