@@ -46,7 +46,7 @@ export class Packing implements PackingJob {
   private newBytes = 0;
   /** Chunks that are in no segment yet. */
   private noted: NotedChunk[] = [];
-  /** Records appended for them, by this job or another one, by hash. */
+  /** Records appended for them, by this job or another one, by name. */
   private fresh = new Map<string, Place>();
   /** Those that this job appends or did, and that others may ask for. */
   private readonly claimed = new Set<string>();
@@ -70,11 +70,14 @@ export class Packing implements PackingJob {
 
   async add(batch: ChunkBatch): Promise<void> {
     this.checkRunning();
-    const names = this.order.names(batch, Buffer.from(batch.hashes), (key) => this.isMine(key));
-    const all = Array.from({ length: batch.count }, (_, i) => i).filter((i) => !batch.zero[i]);
-    let left = all;
+    const hashes = Buffer.from(batch.hashes);
+    const { names, stored } = this.order.names(batch, hashes, (key) => this.isMine(key));
+    let left = Array.from({ length: batch.count }, (_, i) => i).filter((i) => !batch.zero[i]);
+    let isStored = (i: number): boolean => stored[i] === 1;
     while (left.length > 0) {
-      const { missing, others } = this.find(names, left);
+      const { missing, others } = this.find(names, left, isStored);
+      // What was looked up holds for that turn.
+      isStored = (i) => this.deps.index.hit(names[i]) !== undefined;
       // Its own first: two jobs that wait for each other would wait for ever.
       if (missing.length > 0) await this.append(batch, names, missing);
       left = await this.waitForOthers(names, others);
@@ -122,14 +125,18 @@ export class Packing implements PackingJob {
    * Which of the chunks are stored nowhere, each once, and which are being appended by other jobs. Protects what it
    * finds: the chunks are in use before anything is awaited.
    */
-  private find(names: Buffer[], chunks: number[]): { missing: number[]; others: number[] } {
-    const { index, appending } = this.deps;
+  private find(
+    names: Buffer[],
+    chunks: number[],
+    isStored: (i: number) => boolean,
+  ): { missing: number[]; others: number[] } {
+    const { appending } = this.deps;
     const missing: number[] = [];
     const others: number[] = [];
     for (const i of chunks) {
       const key = hashKey(names[i]);
       this.use.names.add(key);
-      if (this.isMine(key) || index.hit(names[i])) continue;
+      if (this.isMine(key) || isStored(i)) continue;
       const found = appending.find(key);
       if (Array.isArray(found)) {
         others.push(i);

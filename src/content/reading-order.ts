@@ -47,14 +47,15 @@ export class ReadingOrder {
   }
 
   /**
-   * The names that the recipe has to give the chunks; what neither the index nor `isNew` has under its name is to be
-   * stored. Rely on them in the same turn. `isNew` knows, by key, the names that the job itself just stored.
+   * The names that the recipe has to give the chunks, and a 1 in `stored` where the index has that copy and it can be
+   * relied on; what `isNew` knows, by key, the job itself just stored. All of it holds for this turn.
    */
   names(
     batch: Pick<ChunkBatch, 'count' | 'lengths' | 'zero'>,
     hashes: Buffer,
     isNew: (key: string) => boolean,
-  ): Buffer[] {
+  ): { names: Buffer[]; stored: Uint8Array } {
+    const stored = new Uint8Array(batch.count);
     const names = Array.from({ length: batch.count }, (_, i) => this.nameNow(hashAt(hashes, i)));
     const chunks: Chunk[] = [];
     for (let i = 0; i < batch.count; i++) {
@@ -63,11 +64,15 @@ export class ReadingOrder {
       chunks.push(this.lookUp(i, hashAt(hashes, i), batch.lengths[i]));
     }
     const taken = chunks.map((_, i) => this.choose(chunks, i));
-    chunks.forEach(({ number, name }, i) => (names[number] = taken[i]?.name ?? name));
+    chunks.forEach(({ number, name }, i) => {
+      names[number] = taken[i]?.name ?? name;
+      stored[number] = taken[i] ? 1 : 0;
+    });
     for (const { number, name, free } of this.tooFar(chunks, taken)) {
       names[number] = this.storeAgain(hashAt(hashes, number), free ?? name);
+      stored[number] = 0;
     }
-    return names;
+    return { names, stored };
   }
 
   private nameNow(hash: Buffer): Buffer {

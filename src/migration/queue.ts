@@ -45,6 +45,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   const queued = { urgent: [] as Entry[], background: [] as Entry[] };
   /** Jobs that have not ended, by file. */
   const byIno = new Map<number, Entry[]>();
+  /** Those that share, few at a time: each new job looks through them. */
+  const shares = new Set<Entry>();
   /** The one job of a file that runs. */
   const active = new Map<number, Entry>();
   let stopped = settings.migrateRate === 0;
@@ -74,6 +76,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     const others = byIno.get(ino);
     if (others) others.push(entry);
     else byIno.set(ino, [entry]);
+    if (isShare(entry.move)) shares.add(entry);
     return entry;
   }
 
@@ -98,8 +101,7 @@ export function createQueue(deps: MigrationDeps): Queue {
 
   /** A job that has this file open looks to a move like a program that uses it. */
   function sharingWith(ino: number): Entry[] {
-    const all = [...queued.background, ...active.values()];
-    return all.filter(({ move }) => move.options.share?.source === ino);
+    return [...shares].filter(({ move }) => move.options.share?.source === ino);
   }
 
   function hurry(entry: Entry): void {
@@ -199,6 +201,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     const others = (byIno.get(move.ino) ?? []).filter((other) => other !== entry);
     if (others.length > 0) byIno.set(move.ino, others);
     else byIno.delete(move.ino);
+    shares.delete(entry);
     if (error) entry.reject(error);
     else entry.resolve();
   }
