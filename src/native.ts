@@ -80,6 +80,35 @@ export interface ChunkReader {
   close(): void;
 }
 
+/** Small files in native memory, read at once. Numbers of files are those of the call that read them. */
+export interface FileGroup {
+  /** An errno where a file could not be had; EIO also where it has another length. */
+  readonly errors: Int32Array;
+  /** XXH3-128 of each, 16 bytes. */
+  readonly digests: Buffer;
+  /** Bytes of one file, fewer at its end. */
+  slice(file: number, offset: number, length: number): Buffer;
+  /**
+   * Cuts and hashes files that have no error. For each: the least, average and greatest length of a chunk in `limits`, and in
+   * `cutCounts` how many of `cuts` are its own, ascending, at which a chunk ends whatever its content.
+   */
+  cut(
+    files: Uint32Array,
+    limits: Uint32Array,
+    cutCounts: Uint32Array,
+    cuts: Float64Array,
+  ): Promise<GroupBatch>;
+  release(): void;
+}
+
+/** The chunks of several files, one file behind the other. */
+export interface GroupBatch extends ChunkBatch {
+  /** Chunks of each file. */
+  readonly counts: Uint32Array;
+  /** XXH3-128 of all the bytes. */
+  readonly digest: Buffer;
+}
+
 export interface AppendResult {
   /** Offset of each appended record in the pack. */
   offsets: Float64Array;
@@ -361,6 +390,12 @@ export interface NativeAddon {
     batchBytes: number,
     cuts?: Float64Array,
   ): ChunkReader;
+  /** Reads whole files, 64 MiB at most in all; none may be empty. */
+  readFiles(
+    paths: readonly string[],
+    lengths: Uint32Array,
+    control?: CopyControl,
+  ): Promise<FileGroup>;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
   /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */

@@ -93,6 +93,7 @@ Napi::Value NewOffsetArray(Napi::Env env, const std::vector<uint64_t>& numbers) 
 
 void RegisterContent(Napi::Env env, Napi::Object exports) {
   RegisterChunkReader(env, exports);
+  RegisterFileGroups(env, exports);
   RegisterPacks(env, exports);
   RegisterPlans(env, exports);
   RegisterCopies(env, exports);

@@ -94,7 +94,11 @@ void AddGetter(Napi::Object object, const char* name, Getter getter) {
                                                            std::move(getter), napi_enumerable));
 }
 
+// What JavaScript knows of a batch; it passes this on to a pack writer.
+Napi::Object NewBatch(Napi::Env env, const std::shared_ptr<const ChunkBatch>& batch);
+
 void RegisterChunkReader(Napi::Env env, Napi::Object exports);
+void RegisterFileGroups(Napi::Env env, Napi::Object exports);
 void RegisterPacks(Napi::Env env, Napi::Object exports);
 void RegisterPlans(Napi::Env env, Napi::Object exports);
 void RegisterCopies(Napi::Env env, Napi::Object exports);

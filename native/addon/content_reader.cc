@@ -14,20 +14,6 @@ struct Step {
   std::shared_ptr<const ChunkBatch> batch;  // Null at the end.
 };
 
-Napi::Value NewBatch(Napi::Env env, const std::shared_ptr<const ChunkBatch>& batch) {
-  auto handle = std::make_shared<BatchHandle>(batch);
-  auto object = NewHolder(env, handle);
-  object.Set("count", Napi::Number::New(env, static_cast<double>(batch->count())));
-  const auto* hashes = reinterpret_cast<const uint8_t*>(batch->hashes.data());
-  object.Set("hashes", Napi::Buffer<uint8_t>::Copy(env, hashes, batch->count() * sizeof(Hash)));
-  object.Set("lengths", NewUint32Array(env, batch->lengths));
-  auto zero = Napi::Uint8Array::New(env, batch->count());
-  std::copy(batch->zero.begin(), batch->zero.end(), zero.Data());
-  object.Set("zero", zero);
-  AddMethod(object, "release", [handle](const Napi::CallbackInfo&) { handle->batch.reset(); });
-  return object;
-}
-
 // Everything here happens on the JavaScript thread; only ChunkReader::Next is elsewhere.
 class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
  public:
@@ -141,6 +127,20 @@ Napi::Value CreateChunkReader(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+Napi::Object NewBatch(Napi::Env env, const std::shared_ptr<const ChunkBatch>& batch) {
+  auto handle = std::make_shared<BatchHandle>(batch);
+  auto object = NewHolder(env, handle);
+  object.Set("count", Napi::Number::New(env, static_cast<double>(batch->count())));
+  const auto* hashes = reinterpret_cast<const uint8_t*>(batch->hashes.data());
+  object.Set("hashes", Napi::Buffer<uint8_t>::Copy(env, hashes, batch->count() * sizeof(Hash)));
+  object.Set("lengths", NewUint32Array(env, batch->lengths));
+  auto zero = Napi::Uint8Array::New(env, batch->count());
+  std::copy(batch->zero.begin(), batch->zero.end(), zero.Data());
+  object.Set("zero", zero);
+  AddMethod(object, "release", [handle](const Napi::CallbackInfo&) { handle->batch.reset(); });
+  return object;
+}
 
 void RegisterChunkReader(Napi::Env, Napi::Object exports) {
   AddMethod(exports, "createChunkReader", CreateChunkReader);

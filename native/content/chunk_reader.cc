@@ -19,14 +19,14 @@ constexpr size_t kStep = 1 << 20;
 constexpr uint64_t kMaxBatch = 64 << 20;
 constexpr unsigned kHashHelpers = 1;
 
+}  // namespace
+
 void HashChunks(ChunkBatch& batch) {
   batch.hashes.resize(batch.count());
   ParallelFor(WorkerPool::Background(), kHashHelpers, batch.count(), [&batch](size_t i) {
     batch.hashes[i] = batch.zero[i] != 0 ? Hash{} : Sha256(batch.chunk(i), batch.lengths[i]);
   });
 }
-
-}  // namespace
 
 ChunkReader::ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes,
                          std::vector<uint64_t> cuts)

@@ -28,6 +28,9 @@ struct ChunkBatch {
   const uint8_t* chunk(size_t i) const { return bytes.get() + starts[i]; }
 };
 
+// Names the chunks of a batch that is cut.
+void HashChunks(ChunkBatch& batch);
+
 class ChunkReader {
  public:
   // `fd` is a duplicate of its own. A batch has about `batch_bytes`, at least one chunk of maximal

@@ -11,6 +11,7 @@ import { SEGMENT_CHUNKS } from './limits.js';
 import { heal } from './healing.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
+import { packTogether } from './packing-together.js';
 import { Packs } from './packs.js';
 import type { ContentLog, ContentParts } from './parts.js';
 import { createPlans, segmentsOf, type Plans } from './plans.js';
@@ -68,11 +69,15 @@ function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): Co
   };
 }
 
-type Filing = Pick<ContentStore, 'startPacking' | 'commitRecipe' | 'releaseRecipe' | 'hasRecipe'>;
+type Filing = Pick<
+  ContentStore,
+  'startPacking' | 'packTogether' | 'commitRecipe' | 'releaseRecipe' | 'hasRecipe'
+>;
 
 function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDeps): Filing {
   const { recipes, savings, building } = parts;
   const built = new WeakMap<Recipe, BuiltRecipe>();
+  const packing = { ...parts, built, chunking };
 
   function release(ino: number): void {
     const head = recipes.detach(ino);
@@ -82,7 +87,9 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
 
   return {
     startPacking: (ino, tier, level, jumpRate = Infinity) =>
-      new Packing({ ...parts, built, chunking }, ino, tierOf(parts, tier), level, jumpRate),
+      new Packing(packing, ino, { tier: tierOf(parts, tier), level, jumpRate }),
+    packTogether: async (inos, batch, tier, level, jumpRate = Infinity) =>
+      packTogether(packing, inos, batch, { tier: tierOf(parts, tier), level, jumpRate }),
     commitRecipe(recipe) {
       const found = built.get(recipe);
       if (!found || !building.delete(found.recipeId)) {

@@ -1,5 +1,5 @@
 /** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
-import type { ChunkBatch, PackedPlan } from '../native.js';
+import type { ChunkBatch, GroupBatch, PackedPlan } from '../native.js';
 
 /** Where one chunk lies. */
 export interface ChunkLocation {
@@ -75,12 +75,37 @@ export interface PackingJob {
   abort(): Promise<void>;
 }
 
+/** A recipe that is complete: its chunks are durable and findable. */
+export interface PackedFile {
+  recipe: Recipe;
+  /** Bytes that its distinct chunks take. */
+  storedBytes: number;
+}
+
+/** Small files that were packed in one step; as after a job's `finish`, each is to be checked and committed, or is garbage. */
+export interface PackedTogether {
+  /** In the order in which they were given. */
+  files: PackedFile[];
+  /** All of them, one behind the other, as if they were one file. */
+  all: Recipe;
+  /** Gives up what is not committed. */
+  abort(): void;
+}
+
 export interface ContentStore {
   /**
    * `level`: 0 for no compression, else the zstd level. `jumpRate`: how much jumping reading the file in order may take,
    * as in `JumpLimits`; Infinity for no bound. @throws ENOSPC
    */
   startPacking(ino: number, tier: number, level: number, jumpRate?: number): PackingJob;
+  /** The files of a batch, in its order; levels and rates as in `startPacking`. @throws ENOSPC */
+  packTogether(
+    inos: readonly number[],
+    batch: GroupBatch,
+    tier: number,
+    level: number,
+    jumpRate?: number,
+  ): Promise<PackedTogether>;
   /**
    * Records the recipe that a job's `finish` gave under its inode, in place of an older one. Synchronous
    * and quick whatever the size: part of the switch.

@@ -142,7 +142,7 @@ function activityOf(ctx: Context): FileActivity {
       ctx.files.forgetIdle(ino);
       ctx.server.invalidateInode(ino, what === 'data' ? 0 : -1, 0);
     },
-    settle: (ino) => ctx.settling.settle(ino),
+    settle: (inos) => ctx.settling.settle(inos),
   };
 }
 

@@ -71,7 +71,7 @@ export class Settling {
     await this.settleAll(batch);
   }
 
-  private async settleAll(inos: number[]): Promise<void> {
+  private async settleAll(inos: readonly number[]): Promise<void> {
     const prepared: Prepared[] = [];
     try {
       for (const [tier, inodes] of this.byTier(inos)) await this.prepare(prepared, tier, inodes);
@@ -85,7 +85,7 @@ export class Settling {
     }
   }
 
-  private byTier(inos: number[]): Map<Tier, Inode[]> {
+  private byTier(inos: readonly number[]): Map<Tier, Inode[]> {
     const tiers = new Map<Tier, Inode[]>();
     for (const ino of inos) {
       const inode = this.settleable(ino);
@@ -163,10 +163,10 @@ export class Settling {
     ctx.namespace.update(inode);
   }
 
-  /** Settles one file now and makes the record durable. Does nothing while a writer has it open. */
-  async settle(ino: number): Promise<void> {
-    this.due.delete(ino);
-    await this.settleAll([ino]);
+  /** Settles files now and makes the records durable. Leaves out those that a writer has open. */
+  async settle(inos: readonly number[]): Promise<void> {
+    for (const ino of inos) this.due.delete(ino);
+    await this.settleAll(inos);
     await this.ctx.namespace.commit();
   }
 

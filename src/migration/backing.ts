@@ -128,19 +128,19 @@ function renewBacktrace(path: string, backtrace: Buffer): void {
 }
 
 /**
- * Unlinks a replaced backing file, unless the inode uses that path again: the check and the rename
- * that takes it away are one turn. Only after the switch is durable.
+ * Takes away a replaced backing file, unless the inode uses that path again: the check and the rename are one turn.
+ * Only after the switch is durable. @returns the path to unlink
  */
-async function releaseBacking({ deps }: MoveContext, tier: Tier, ino: number): Promise<void> {
-  if (deps.namespace.get(ino)?.plainTier === tier.id) return;
+export function setAside({ deps }: MoveContext, tier: Tier, ino: number): string | undefined {
+  if (deps.namespace.get(ino)?.plainTier === tier.id) return undefined;
   const released = `${deps.tiers.incomingPath(tier, ino)}.released`;
   try {
     renameSync(deps.tiers.backingPath(tier, ino), released);
   } catch (error) {
-    if (errnoName(error) === 'ENOENT') return;
+    if (errnoName(error) === 'ENOENT') return undefined;
     throw error;
   }
-  await unlink(released);
+  return released;
 }
 
 /**
@@ -166,7 +166,8 @@ export async function journaled(
   // The entry of the new backing file first, then the transaction that refers to it.
   if (target) await native.syncDirectory(dirname(tiers.backingPath(target, move.ino)));
   await store.commit();
-  if (source) await releaseBacking(ctx, source, move.ino);
+  const released = source && setAside(ctx, source, move.ino);
+  if (released) await unlink(released);
   ctx.journal.end(key);
   return 'done';
 }

@@ -121,7 +121,7 @@ export async function settleSource(ctx: MoveContext, move: Move): Promise<number
     while (activity.handles(move.ino).writers > 0) await untilClosed(ctx, move);
     await ctx.takeSlot(move);
     liveInode(ctx, move);
-    await activity.settle(move.ino);
+    await activity.settle([move.ino]);
     const inode = liveInode(ctx, move);
     if (activity.handles(move.ino).writers === 0 && !inode.unsettled) {
       return activity.changeCount(move.ino);

@@ -15,7 +15,7 @@ import {
   switchWhenClosed,
   writableTarget,
 } from './move.js';
-import { packAndCheck } from './packed-copy.js';
+import { packAndCheck, type PackedCopy } from './packed-copy.js';
 import { makePlain } from './plain.js';
 import { checkPlanOf } from './read-back.js';
 
@@ -41,7 +41,7 @@ export async function makePacked(ctx: MoveContext, move: Move): Promise<Outcome>
 }
 
 /** True where the recipe says what the file holds now. */
-function isPacked({ deps }: MoveContext, inode: Inode): boolean {
+export function isPacked({ deps }: MoveContext, inode: Inode): boolean {
   const { packedTier, digest, unsettled, ino } = inode;
   return packedTier !== 0 && digest !== '' && !unsettled && deps.content.hasRecipe(ino);
 }
@@ -51,7 +51,7 @@ function rankOf({ deps }: MoveContext, tierId: number): number {
 }
 
 async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome> {
-  const { activity, content } = ctx.deps;
+  const { activity } = ctx.deps;
   const count = await settleSource(ctx, move);
   const { plainTier, size } = liveInode(ctx, move);
   // The wait may have been long.
@@ -65,12 +65,7 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
     if (!prepared) return;
     try {
       await switchWhenClosed(ctx, move, unchanged, (inode) => {
-        if (content.hasRecipe(inode.ino)) content.releaseRecipe(inode.ino);
-        content.commitRecipe(prepared.recipe);
-        inode.packedTier = target.id;
-        inode.packedBytes = prepared.storedBytes;
-        inode.digest = prepared.digest;
-        forgetPlain(ctx, inode, source);
+        switchToPacked(ctx, inode, { from: source, to: target }, prepared);
       });
     } finally {
       if (!move.switched) await prepared.job.abort();
@@ -139,6 +134,22 @@ async function relocate(ctx: MoveContext, move: Move, target: Tier): Promise<Out
     ctx.deps.activity.moved(move.ino, 'attributes');
   }
   return 'done';
+}
+
+/** Part of the switch: the inode's bytes are those of the recipe from now on. */
+export function switchToPacked(
+  ctx: MoveContext,
+  inode: Inode,
+  { from, to }: { from: Tier; to: Tier },
+  { recipe, storedBytes, digest }: Pick<PackedCopy, 'recipe' | 'storedBytes' | 'digest'>,
+): void {
+  const { content } = ctx.deps;
+  if (content.hasRecipe(inode.ino)) content.releaseRecipe(inode.ino);
+  content.commitRecipe(recipe);
+  inode.packedTier = to.id;
+  inode.packedBytes = storedBytes;
+  inode.digest = digest;
+  forgetPlain(ctx, inode, from);
 }
 
 function forgetPlain({ deps }: MoveContext, inode: Inode, source: Tier): void {

@@ -21,6 +21,7 @@ import {
 import { openJournal } from './journal.js';
 import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
+import { groupLength, packTogether } from './packed-together.js';
 import { makePlain } from './plain.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
@@ -54,6 +55,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   let closed = false;
   let foreground = 0;
   let nextId = 1;
+  let soon: NodeJS.Immediate | undefined;
   const counts = { completed: 0, failed: 0, bytesMoved: 0, bytesShared: 0 };
   const context: MoveContext = {
     deps,
@@ -95,7 +97,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     const entry = enlist(kind, ino, tier, options);
     if (closed) end(entry, 'cancelled', new MoveCancelled('the volume is being unmounted'));
     else (options.urgent ? queued.urgent : queued.background).push(entry);
-    queueMicrotask(pump);
+    pumpSoon();
     return entry.job;
   }
 
@@ -112,18 +114,30 @@ export function createQueue(deps: MigrationDeps): Queue {
     queued.urgent.push(entry);
   }
 
+  /** Moves that are asked for one after the other may make a group. */
+  function pumpSoon(): void {
+    soon ??= setImmediate(() => {
+      soon = undefined;
+      pump();
+    });
+  }
+
   function pump(): void {
     while (!paused && !closed && slots.free) {
-      const entry = takeNext(queued.urgent) ?? takeNext(queued.background);
-      if (!entry) return;
-      void slots.take(entry.move);
-      void run(entry);
+      const entries = takeNext(queued.urgent) ?? takeNext(queued.background);
+      if (!entries) return;
+      const [first] = entries;
+      void slots.take(first.move, entries.length > 1);
+      void (entries.length > 1 ? runTogether(entries) : run(first));
     }
   }
 
-  function takeNext(list: Entry[]): Entry | undefined {
-    const index = list.findIndex(({ move }) => !active.has(move.ino) && !mustWait(move));
-    return index < 0 ? undefined : list.splice(index, 1)[0];
+  /** One job, or several that make a group. */
+  function takeNext(list: Entry[]): Entry[] | undefined {
+    const mayStart = ({ move }: Entry): boolean => !active.has(move.ino) && !mustWait(move);
+    const index = list.findIndex(mayStart);
+    if (index < 0) return undefined;
+    return list.splice(index, Math.max(1, groupLength(movesWhile(list, index, mayStart))));
   }
 
   /**
@@ -131,7 +145,7 @@ export function createQueue(deps: MigrationDeps): Queue {
    * the step under way, which still has it open.
    */
   function mustWait(wanted: Move): boolean {
-    const sharing = [...active.values()].filter(({ move }) => isShare(move));
+    const sharing = [...shares].filter((entry) => active.get(entry.move.ino) === entry);
     if (isShare(wanted)) return sharing.length > 0;
     return sharing.some(({ move }) => move.options.share?.source === wanted.ino);
   }
@@ -152,6 +166,35 @@ export function createQueue(deps: MigrationDeps): Queue {
       slots.leave(move);
       pump();
     }
+  }
+
+  /** What the group leaves undone goes the usual way. */
+  async function runTogether(entries: Entry[]): Promise<void> {
+    const moves = entries.map(({ move }) => move);
+    for (const entry of entries) {
+      active.set(entry.move.ino, entry);
+      entry.move.state = 'running';
+    }
+    let failure: unknown;
+    try {
+      await packTogether(context, moves);
+    } catch (error) {
+      failure = error;
+      log.debug({ err: error, files: moves.length }, 'packing together failed');
+    }
+    slots.leave(moves[0]);
+    for (const entry of entries) {
+      if (!entry.move.switched) void run(entry);
+      else settle(entry, failure);
+    }
+    pump();
+  }
+
+  /** After the switch. */
+  function settle(entry: Entry, failure: unknown): void {
+    if (failure) fail(entry, failure);
+    else end(entry, 'done');
+    active.delete(entry.move.ino);
   }
 
   async function carryOut(move: Move): Promise<void> {
@@ -323,4 +366,12 @@ export function createQueue(deps: MigrationDeps): Queue {
       return sum;
     },
   };
+}
+
+function* movesWhile(
+  list: readonly Entry[],
+  first: number,
+  test: (entry: Entry) => boolean,
+): Iterable<Move> {
+  for (let i = first; i < list.length && test(list[i]); i++) yield list[i].move;
 }

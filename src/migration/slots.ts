@@ -3,14 +3,15 @@
  * to be closed, and those that come back go before those that start.
  *
  * A large move takes several: two of them keep disk and processors busy, one reads while the other compresses or
- * syncs. Moves of small files mostly wait for something to become durable, and many of them wait for the same.
+ * syncs. Moves of small files mostly wait for something to become durable, and many of them wait for the same; a group
+ * that is packed together (`packed-together.ts`) counts as one that is not so small.
  */
 import type { Move } from './move.js';
 
 export interface Slots {
   readonly free: boolean;
   /** Resolves when the move has a slot, or at once where it needs none (`allowOpen`). */
-  take(move: Move): Promise<void>;
+  take(move: Move, inGroup?: boolean): Promise<void>;
   leave(move: Move): void;
   /** Lets a move go on without a slot: a program waits for it, or it was cancelled. */
   excuse(move: Move): void;
@@ -18,6 +19,8 @@ export interface Slots {
 
 const SLOTS = 64;
 const FOR_LARGE = SLOTS / 2;
+/** Of small files that are packed together. */
+const FOR_GROUP = SLOTS / 4;
 /** Bytes. Copying a file of this size takes about as long as making it durable. */
 const LARGE = 1 << 20;
 
@@ -28,8 +31,8 @@ export function createSlots(onFree: () => void): Slots {
   const held = new Map<Move, number>();
   const waiting = new Map<Move, () => void>();
 
-  function hold(move: Move): void {
-    const count = move.total < LARGE ? 1 : FOR_LARGE;
+  function hold(move: Move, inGroup: boolean): void {
+    const count = inGroup ? FOR_GROUP : move.total < LARGE ? 1 : FOR_LARGE;
     left -= count;
     held.set(move, count);
   }
@@ -39,7 +42,7 @@ export function createSlots(onFree: () => void): Slots {
     for (const [move, resume] of waiting) {
       if (left <= 0) return;
       waiting.delete(move);
-      hold(move);
+      hold(move, false);
       resume();
     }
     if (left > 0) onFree();
@@ -49,10 +52,10 @@ export function createSlots(onFree: () => void): Slots {
     get free() {
       return left > 0;
     },
-    async take(move) {
+    async take(move, inGroup = false) {
       if (held.has(move) || move.allowOpen || move.cancelled) return;
       if (left <= 0) return new Promise((resolve) => waiting.set(move, resolve));
-      hold(move);
+      hold(move, inGroup);
     },
     leave(move) {
       const count = held.get(move);

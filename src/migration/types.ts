@@ -38,10 +38,10 @@ export interface FileActivity {
    */
   moved(ino: number, what: 'data' | 'attributes'): void;
   /**
-   * Records size and times of an unsettled file durably; resolves when done or when a writer
-   * appeared.
+   * Records size and times of unsettled files durably; resolves when done. Files that a writer has open stay
+   * unsettled.
    */
-  settle(ino: number): Promise<void>;
+  settle(inos: readonly number[]): Promise<void>;
 }
 
 export interface MigrationStatus {

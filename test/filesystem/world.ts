@@ -253,9 +253,9 @@ function helpers(parts: Parts): Helpers {
         plan.close();
       }
     },
-    settle: (ino) => filesystem.activity.settle(ino),
+    settle: (ino) => filesystem.activity.settle([ino]),
     async demote(ino, pack) {
-      await filesystem.activity.settle(ino);
+      await filesystem.activity.settle([ino]);
       const options = { pack, because: 'test', urgent: true };
       await migration.finished(migration.submit('demote', ino, 'hdd', options));
     },

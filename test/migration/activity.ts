@@ -39,6 +39,19 @@ export function createActivity(namespace: Namespace, tiers: TierSet): TestActivi
     for (const callback of waiting) callback();
   }
 
+  function settleOne(ino: number): void {
+    const inode = namespace.get(ino);
+    const tier = inode && tiers.byId(inode.plainTier);
+    if (!inode?.unsettled || !tier || counts(ino).writers > 0) return;
+    const stat = new Float64Array(Stat.length);
+    native.statPath(tiers.backingPath(tier, ino), stat);
+    tiers.accountPlain(tier, 512 * (stat[Stat.blocks] - inode.plainBlocks));
+    inode.size = stat[Stat.size];
+    inode.plainBlocks = stat[Stat.blocks];
+    inode.unsettled = false;
+    namespace.update(inode);
+  }
+
   return {
     movedInos,
     handles: (ino) => counts(ino),
@@ -49,17 +62,8 @@ export function createActivity(namespace: Namespace, tiers: TierSet): TestActivi
       else file.idle.push(callback);
     },
     moved: (ino) => void movedInos.push(ino),
-    async settle(ino) {
-      const inode = namespace.get(ino);
-      const tier = inode && tiers.byId(inode.plainTier);
-      if (!inode?.unsettled || !tier || counts(ino).writers > 0) return;
-      const stat = new Float64Array(Stat.length);
-      native.statPath(tiers.backingPath(tier, ino), stat);
-      tiers.accountPlain(tier, 512 * (stat[Stat.blocks] - inode.plainBlocks));
-      inode.size = stat[Stat.size];
-      inode.plainBlocks = stat[Stat.blocks];
-      inode.unsettled = false;
-      namespace.update(inode);
+    async settle(inos) {
+      for (const ino of inos) settleOne(ino);
     },
     open(ino, mode) {
       const file = counts(ino);

@@ -159,7 +159,7 @@ function operations(parts: Parts): World {
   }
 
   async function settled(inode: Inode): Promise<void> {
-    await activity.settle(inode.ino);
+    await activity.settle([inode.ino]);
     await store.commit();
   }
 

@@ -1,0 +1,209 @@
+/**
+ * Stores the chunks of one job: looks each one up, appends to the tier's open pack what is not there and what no other
+ * job appends, and protects all of it until recipe segments name it.
+ */
+import type { ChunkBatch } from '../native.js';
+import type { Tier, VolumeConfig } from '../tiers/types.js';
+import type { Place } from './chunk-index.js';
+import { contentError } from './errors.js';
+import type { ContentParts } from './parts.js';
+import { ReadingOrder } from './reading-order.js';
+import type { Appended } from './tier-writer.js';
+import { hashKey, type Use } from './uses.js';
+
+export interface StoringDeps extends ContentParts {
+  chunking?: VolumeConfig['chunking'];
+}
+
+/** How a job stores. */
+export interface StoringOptions {
+  tier: Tier;
+  /** 0 for no compression, else the zstd level. */
+  level: number;
+  /** As in `JumpLimits`. */
+  jumpRate: number;
+}
+
+export class Storing {
+  /** Bytes appended. */
+  newBytes = 0;
+  private readonly use: Use;
+  private ended = false;
+  /** Records appended for chunks that are in no segment yet, by this job or another one, by name. */
+  private fresh = new Map<string, Place>();
+  /** Those that this job appends or did, and that others may ask for. */
+  private readonly claimed = new Set<string>();
+  private readonly order: ReadingOrder;
+
+  constructor(
+    private readonly deps: StoringDeps,
+    private readonly options: StoringOptions,
+  ) {
+    this.order = new ReadingOrder(deps, options.jumpRate);
+    this.use = deps.uses.begin();
+  }
+
+  /** One call at a time. @returns the names of the chunks. */
+  async store(batch: ChunkBatch): Promise<Buffer[]> {
+    this.checkRunning();
+    this.checkLengths(batch);
+    const hashes = Buffer.from(batch.hashes);
+    const { names, stored } = this.order.names(batch, hashes, (key) => this.isMine(key));
+    let left = Array.from({ length: batch.count }, (_, i) => i).filter((i) => !batch.zero[i]);
+    let isStored = (i: number): boolean => stored[i] === 1;
+    while (left.length > 0) {
+      const { missing, others } = this.find(names, left, isStored);
+      // What was looked up holds for that turn.
+      isStored = (i) => this.deps.index.hit(names[i]) !== undefined;
+      // Its own first: two jobs that wait for each other would wait for ever.
+      if (missing.length > 0) await this.append(batch, names, missing);
+      left = await this.waitForOthers(names, others);
+      this.checkRunning();
+    }
+    return names;
+  }
+
+  /** Everything stored so far is durable. */
+  sync(): Promise<void> {
+    return this.deps.writers.sync(this.use.packs);
+  }
+
+  /** A segment that names the chunk is written in this turn; `sync` was before. */
+  refer(name: Buffer): void {
+    this.deps.index.refer(name, this.fresh.get(hashKey(name)));
+  }
+
+  /** What a segment names is counted and needs no protection any more; only `names` does. */
+  keepOnly(names: Iterable<Buffer>): void {
+    const before = this.fresh;
+    this.fresh = new Map();
+    this.use.names.clear();
+    this.use.packs.clear();
+    for (const name of names) {
+      const key = hashKey(name);
+      const place = before.get(key);
+      this.use.names.add(key);
+      if (place) this.take(key, place);
+    }
+    for (const key of this.claimed) {
+      if (this.fresh.has(key)) continue;
+      this.claimed.delete(key);
+      this.deps.appending.forget(key);
+    }
+  }
+
+  /** Everything is in segments. */
+  release(): void {
+    this.deps.uses.end(this.use);
+    for (const key of this.claimed) this.deps.appending.forget(key);
+    this.claimed.clear();
+  }
+
+  /** Nothing more is stored: what is under way fails. */
+  end(): void {
+    this.ended = true;
+    this.release();
+  }
+
+  /** @throws ECANCELED after `end` */
+  checkRunning(): void {
+    if (this.ended) throw contentError('ECANCELED', 'the packing job has ended');
+  }
+
+  private checkLengths({ lengths }: ChunkBatch): void {
+    const { max } = this.deps.chunking ?? { max: Infinity };
+    const long = lengths.find((length) => length > max);
+    if (long) throw new Error(`a chunk of ${long} bytes is longer than this volume cuts`);
+  }
+
+  private isMine(key: string): boolean {
+    return this.fresh.has(key) || this.claimed.has(key);
+  }
+
+  /**
+   * Which of the chunks are stored nowhere, each once, and which are being appended by other jobs. Protects what it
+   * finds: the chunks are in use before anything is awaited.
+   */
+  private find(
+    names: Buffer[],
+    chunks: number[],
+    isStored: (i: number) => boolean,
+  ): { missing: number[]; others: number[] } {
+    const { appending } = this.deps;
+    const missing: number[] = [];
+    const others: number[] = [];
+    for (const i of chunks) {
+      const key = hashKey(names[i]);
+      this.use.names.add(key);
+      if (this.isMine(key) || isStored(i)) continue;
+      const found = appending.find(key);
+      if (Array.isArray(found)) {
+        others.push(i);
+      } else if (found) {
+        this.take(key, found);
+      } else {
+        appending.claim(key);
+        this.claimed.add(key);
+        missing.push(i);
+      }
+    }
+    return { missing, others };
+  }
+
+  /** Relies on a record, in the turn in which whoever appended it still does. */
+  private take(key: string, place: Place): void {
+    this.fresh.set(key, place);
+    this.use.packs.add(place.packId);
+  }
+
+  /** @returns the chunks whose append failed there */
+  private async waitForOthers(names: Buffer[], chunks: number[]): Promise<number[]> {
+    const got = await Promise.all(chunks.map((i) => this.waitFor(hashKey(names[i]))));
+    return chunks.filter((_, i) => !got[i]);
+  }
+
+  private waitFor(key: string): Promise<boolean> {
+    const found = this.deps.appending.find(key);
+    // It ended meanwhile: found in the index, or to be looked for again.
+    if (!Array.isArray(found)) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      found.push((place) => {
+        if (place && !this.ended) this.take(key, place);
+        resolve(place !== undefined);
+      });
+    });
+  }
+
+  private async append(batch: ChunkBatch, names: Buffer[], missing: number[]): Promise<void> {
+    const { tier, level } = this.options;
+    const indexes = Uint32Array.from(missing);
+    try {
+      const appended = await this.deps.writers.append(tier, batch, indexes, level, this.use);
+      this.noteAppended(batch, names, missing, appended);
+    } finally {
+      // Where it failed; an append that the job did not wait for may also end after it.
+      for (const chunk of missing) this.giveUpUnless(hashKey(names[chunk]));
+    }
+  }
+
+  private noteAppended(
+    batch: ChunkBatch,
+    names: Buffer[],
+    missing: number[],
+    { packId, offsets, stored }: Appended,
+  ): void {
+    missing.forEach((chunk, i) => {
+      const place = { packId, offset: offsets[i], stored: stored[i], length: batch.lengths[chunk] };
+      const key = hashKey(names[chunk]);
+      this.fresh.set(key, place);
+      this.newBytes += stored[i];
+      if (!this.ended) this.deps.appending.appended(key, place);
+    });
+  }
+
+  private giveUpUnless(key: string): void {
+    // After the job's end another one may have claimed it.
+    if (this.fresh.has(key) || !this.claimed.delete(key)) return;
+    this.deps.appending.forget(key);
+  }
+}

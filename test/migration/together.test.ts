@@ -1,0 +1,178 @@
+/** Small files that are packed in one step: the same result as one by one, whatever befalls some of them. */
+import assert from 'node:assert/strict';
+import { open, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { test } from 'node:test';
+import type { MigrationDeps } from '../../src/migration/deps.js';
+import type { Inode } from '../../src/namespace/types.js';
+import type { PackedPlan } from '../../src/native.js';
+import { randomBytesOf, type World, world } from './world.js';
+
+/** Tells which files each group has, and what to do once a group is packed, before it is read back. */
+function watching(
+  groups: number[][],
+  packed: (plan: PackedPlan) => unknown = () => undefined,
+): (deps: MigrationDeps) => MigrationDeps {
+  return (deps) => ({
+    ...deps,
+    content: {
+      ...deps.content,
+      packTogether: (inos, ...rest) => {
+        groups.push([...inos]);
+        return deps.content.packTogether(inos, ...rest);
+      },
+      planForRecipe: async (recipe) => {
+        const plan = await deps.content.planForRecipe(recipe);
+        if (recipe.ino === 0) await packed(plan);
+        return plan;
+      },
+    },
+  });
+}
+
+/** One tensor, and what comes before it. */
+function safetensors(note: string, tensor: Buffer): Buffer {
+  const header = Buffer.from(
+    JSON.stringify({
+      __metadata__: { note },
+      w: { dtype: 'U8', shape: [tensor.length], data_offsets: [0, tensor.length] },
+    }),
+  );
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, header, tensor]);
+}
+
+function contents(): Buffer[] {
+  const tensor = randomBytesOf('tensor', 300_000);
+  return [
+    Buffer.of(7),
+    Buffer.alloc(100_000),
+    Buffer.concat([randomBytesOf('holes', 50_000), Buffer.alloc(200_000), Buffer.of(1)]),
+    randomBytesOf('long', 900_000),
+    randomBytesOf('long', 900_000),
+    safetensors('one', tensor),
+    safetensors('another, with a longer header', tensor),
+    ...Array.from({ length: 40 }, (_, i) => randomBytesOf(`small ${i}`, 100 + 997 * i)),
+  ];
+}
+
+async function addAll(w: World, all: readonly Buffer[]): Promise<Inode[]> {
+  const inodes: Inode[] = [];
+  for (const [i, data] of all.entries()) inodes.push(await w.add(`file ${i}`, data));
+  return inodes;
+}
+
+const demoteAll = (w: World, inodes: readonly Inode[]): Promise<unknown> =>
+  Promise.allSettled(inodes.map((inode) => w.done('demote', inode, 'hdd')));
+
+test('small files are packed together, just as they would be one by one', async (t) => {
+  const groups: number[][] = [];
+  const [w, alone] = [await world(t, { wrap: watching(groups) }), await world(t)];
+  const all = contents();
+  const [inodes, others] = [await addAll(w, all), await addAll(alone, all)];
+  await demoteAll(w, inodes);
+  for (const inode of others) await alone.done('demote', inode, 'hdd');
+  assert.deepEqual(
+    groups.flat(),
+    inodes.map(({ ino }) => ino),
+  );
+  assert.ok(groups.length < 4);
+  for (const [i, inode] of inodes.entries()) {
+    assert.equal(w.formOf(inode), 'packed hdd');
+    assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
+    assert.equal(inode.digest, others[i].digest);
+    const [here, there] = [
+      await w.content.planFor(inode.ino),
+      await alone.content.planFor(others[i].ino),
+    ];
+    assert.deepEqual(here.lengths, there.lengths, `file ${i}`);
+    assert.equal(inode.packedBytes > 0, others[i].packedBytes > 0);
+  }
+  assert.deepEqual(w.content.savings(), alone.content.savings());
+  assert.deepEqual(await w.backing('nvme'), []);
+  assert.equal(w.tiers.usage(w.tiers.byName('nvme')!).plainBytes, 0);
+  assert.equal(w.migration.status().completed, all.length);
+});
+
+test('a file that is opened, written, deleted or wanted elsewhere meanwhile loses nothing', async (t) => {
+  const groups: number[][] = [];
+  let meanwhile: () => Promise<unknown> = async () => undefined;
+  const w = await world(t, {
+    wrap: watching(groups, async () => {
+      const now = meanwhile;
+      meanwhile = async () => undefined;
+      await now();
+    }),
+  });
+  const all = Array.from({ length: 12 }, (_, i) => randomBytesOf(`${i}`, 5000 + i));
+  const inodes = await addAll(w, all);
+  const [opened, written, deleted, wanted] = inodes.slice(4);
+  const anew = randomBytesOf('anew', 6000);
+  let reader = { close() {} };
+  meanwhile = async () => {
+    reader = w.activity.open(opened.ino, 'read');
+    await w.overwrite(written, anew);
+    await w.remove(deleted);
+    w.move('promote', wanted, 'nvme');
+  };
+  const ended = demoteAll(w, inodes);
+  // All but the one that is open.
+  while (w.migration.status().queued > 0 || w.migration.status().running.length !== 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal(w.formOf(opened), 'plain nvme');
+  assert.equal(w.migration.status().running[0].state, 'waiting-for-close');
+  reader.close();
+  await ended;
+  for (const [i, inode] of inodes.entries()) {
+    if (inode === deleted) continue;
+    assert.equal(w.formOf(inode), inode === wanted ? 'plain nvme' : 'packed hdd', `file ${i}`);
+    assert.ok((await w.read(inode)).equals(inode === written ? anew : all[i]), `file ${i}`);
+  }
+  const left = await w.backing('nvme');
+  assert.deepEqual(
+    left.map((path) => basename(path)),
+    [String(wanted.ino)],
+  );
+});
+
+test('a group that reads back wrong is packed again, file by file', async (t) => {
+  let damages = 1;
+  const w = await world(t, {
+    wrap: watching([], async (plan) => {
+      if (damages-- <= 0) return;
+      const file = await open(plan.packPaths[plan.packs[3]], 'r+');
+      await file.write(Buffer.of(0), 0, 1, plan.offsets[3] + plan.stored[3] - 1);
+      await file.close();
+    }),
+  });
+  const all = Array.from({ length: 9 }, (_, i) =>
+    Buffer.concat([randomBytesOf(`${i}`, 5000), Buffer.of(0xff)]),
+  );
+  const inodes = await addAll(w, all);
+  await demoteAll(w, inodes);
+  for (const [i, inode] of inodes.entries()) {
+    assert.equal(w.formOf(inode), 'packed hdd');
+    assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
+  }
+});
+
+test('of a group with a lost file the others are packed, and that one says what is wrong', async (t) => {
+  const w = await world(t);
+  const all = Array.from({ length: 9 }, (_, i) => randomBytesOf(`${i}`, 5000));
+  const inodes = await addAll(w, all);
+  const [lost, short] = inodes.slice(3);
+  await rm(w.tiers.backingPath(w.tiers.byName('nvme')!, lost.ino));
+  short.size += 1;
+  w.namespace.update(short);
+  const moves = inodes.map((inode) => w.done('demote', inode, 'hdd'));
+  await Promise.allSettled(moves);
+  await assert.rejects(moves[3], /could not demote \/file 3 to hdd: it does not exist/);
+  await assert.rejects(moves[4], /its backing file has 5000 bytes instead of 5001/);
+  for (const [i, inode] of inodes.entries()) {
+    if (inode === lost || inode === short) continue;
+    assert.equal(w.formOf(inode), 'packed hdd');
+    assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
+  }
+});
