@@ -162,8 +162,9 @@ void SessionWrap::Serve(int reads) {
 
 size_t SessionWrap::Advance() {
   while (!stopped_ && !ended_ && TakeNext(&taken_)) {
-    if (!session_->HandOn(&taken_)) return Show(&taken_);
-    linger_ = false;
+    const auto taken = session_->HandOn(&taken_);
+    if (taken == fuse::Session::Taken::kForJavaScript) return Show(&taken_);
+    linger_ = taken == fuse::Session::Taken::kAnswered;
   }
   return 0;
 }

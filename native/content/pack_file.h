@@ -35,6 +35,9 @@ class PackFile {
   // Any thread. Reads the pack's header the first time; a damaged one is EBADMSG.
   Status Seed(uint64_t* seed);
 
+  // Seed does not read.
+  bool known() const { return known_; }
+
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
   // Differs between any two packs that were opened since the process started.

@@ -18,6 +18,8 @@ namespace {
 constexpr uint64_t kMaxOffset = uint64_t{1} << 53;
 // Bytes that a walk through the whole file reads at once.
 constexpr uint64_t kGroupBytes = 1 << 20;
+// Decoding so much takes about as long as having another thread do it.
+constexpr uint64_t kSmallFile = 64 << 10;
 
 bool RowIsValid(const PlanDescription& rows, size_t i) {
   if (rows.lengths[i] == 0) return false;
@@ -52,6 +54,7 @@ struct Plan::Request {
   bool cached;
   ReadResult* out;
   Damage* damage;
+  bool at_once = false;  // Fails where a medium would have to be waited for.
 };
 
 // Records side by side in one pack: chunks [first, last), read at once.
@@ -89,7 +92,19 @@ Plan::Plan(PlanDescription description) : rows_(std::move(description)) {
 Status Plan::Read(uint64_t offset, uint32_t length, ReadResult* out, Damage* damage) {
   if (offset >= size() || length == 0) return Status::Ok();
   Request request{offset, std::min(offset + length, size()), true, out, damage};
-  const auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
+  return ReadFrom(request);
+}
+
+bool Plan::ReadAtOnce(uint64_t offset, uint32_t length, ReadResult* out) {
+  if (size() > kSmallFile) return false;
+  if (offset >= size() || length == 0) return true;
+  Damage damage;
+  Request request{offset, std::min(offset + length, size()), true, out, &damage, true};
+  return ReadFrom(request).ok();
+}
+
+Status Plan::ReadFrom(Request& request) {
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), request.begin);
   return ReadRange(request, static_cast<size_t>(after - starts_.begin()) - 1);
 }
 
@@ -109,6 +124,7 @@ Status Plan::ReadRange(Request& request, size_t first) {
       continue;
     }
     auto run = RunAt(request, chunk);
+    if (request.at_once && !PackOf(chunk).known()) return Status::Error(EAGAIN, "read");
     auto status = PackOf(chunk).Seed(&run.seed);
     if (!status.ok()) return Fail(request, chunk, "the pack's header is damaged");
     if (run.seed != seeds_[static_cast<size_t>(rows_.packs[chunk])]) {
@@ -147,11 +163,13 @@ Plan::Run Plan::RunAt(const Request& request, size_t first) const {
 Status Plan::ReadRun(Request& request, const Run& run) {
   const auto buffer = TakeBuffer(run.bytes);
   size_t got = 0;
-  const auto status =
-      ReadAt(PackOf(run.first).fd(), buffer.get(), run.bytes, rows_.offsets[run.first], &got);
+  const int fd = PackOf(run.first).fd();
+  const auto offset = rows_.offsets[run.first];
+  const auto status = request.at_once ? ReadCachedAt(fd, buffer.get(), run.bytes, offset, &got)
+                                      : ReadAt(fd, buffer.get(), run.bytes, offset, &got);
   request.out->owners.push_back(buffer);
   for (size_t chunk = run.first; chunk < run.last; chunk++) {
-    const auto end = rows_.offsets[chunk] - rows_.offsets[run.first] + rows_.stored[chunk];
+    const auto end = rows_.offsets[chunk] - offset + rows_.stored[chunk];
     if (end > got) {
       return Fail(request, chunk, status.ok() ? "the pack is too short" : "the pack can't be read");
     }

@@ -46,6 +46,8 @@ class Plan : public DataSource {
 
   // Wrong data is never returned: EIO, with `damage` filled in.
   Status Read(uint64_t offset, uint32_t length, ReadResult* out, Damage* damage) override;
+  // Only of small files, from packs in the page cache.
+  bool ReadAtOnce(uint64_t offset, uint32_t length, ReadResult* out) override;
   uint64_t size() const override { return rows_.size; }
 
   size_t count() const { return rows_.lengths.size(); }
@@ -62,6 +64,7 @@ class Plan : public DataSource {
   struct Request;
   struct Run;
 
+  Status ReadFrom(Request& request);
   Status ReadRange(Request& request, size_t first);
   bool ReadCached(Request& request, size_t chunk);
   Status ReadRun(Request& request, const Run& run);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -69,6 +70,20 @@ std::vector<char> Assemble(const std::vector<iovec>& spans) {
 
 }  // namespace
 
+bool DataReplies::AnswerAtOnce(const Request& request, const Served& served) const {
+  if (!served.packed) return false;
+  if (request.header().opcode == kLseek) {
+    Seek(request, *served.packed);
+    return true;
+  }
+  if (request.header().opcode != kRead) return false;
+  const auto& read = request.read();
+  ReadResult result;
+  if (!served.packed->ReadAtOnce(read.offset, read.size, &result)) return false;
+  Send(request, result);
+  return true;
+}
+
 bool DataReplies::AnswerFromCache(const Request& request, const Served& served,
                                   size_t* done) const {
   if (request.header().opcode != kRead || !served.plain.valid()) return false;
@@ -84,8 +99,21 @@ bool DataReplies::AnswerFromCache(const Request& request, const Served& served,
 
 void DataReplies::Answer(const Request& request, const Served& served, size_t done) const {
   if (request.header().opcode == kWrite) return Write(request, served);
+  if (request.header().opcode == kLseek) return Seek(request, *served.packed);
   if (served.packed) return ReadPacked(request, *served.packed);
   ReadPlain(request, served.plain.get(), done);
+}
+
+// A packed file has no holes.
+void DataReplies::Seek(const Request& request, const DataSource& source) const {
+  const auto& seek = request.lseek();
+  const auto unique = request.header().unique;
+  if (seek.whence != SEEK_DATA && seek.whence != SEEK_HOLE) {
+    return device_.ReplyError(unique, EINVAL);
+  }
+  if (seek.offset >= source.size()) return device_.ReplyError(unique, ENXIO);
+  const LseekOut out{seek.whence == SEEK_DATA ? seek.offset : source.size()};
+  device_.Reply(unique, &out, sizeof(out));
 }
 
 void DataReplies::ReadPlain(const Request& request, int fd, size_t done) const {
@@ -113,7 +141,12 @@ void DataReplies::ReadPacked(const Request& request, DataSource& source) const {
   const Status status = source.Read(read.offset, read.size, &result, &damage);
   if (damage.any) report_(request.header().nodeid, damage);
   if (!status.ok()) return device_.ReplyError(unique, status.error());
-  if (TotalLength(result.spans) > read.size) return device_.ReplyError(unique, EIO);
+  Send(request, result);
+}
+
+void DataReplies::Send(const Request& request, const ReadResult& result) const {
+  const auto unique = request.header().unique;
+  if (TotalLength(result.spans) > request.read().size) return device_.ReplyError(unique, EIO);
   if (result.spans.size() < IOV_MAX) return device_.Reply(unique, result.spans);
   const auto whole = Assemble(result.spans);
   device_.Reply(unique, whole.data(), whole.size());

@@ -119,6 +119,7 @@ DataThreads::Step DataThreads::LeadOnce(Request* request) {
     *request = {};
     return Step::kForwarded;
   }
+  if (context_.replies.AnswerAtOnce(*request, *served)) return Step::kServed;
   size_t done = 0;
   if (context_.replies.AnswerFromCache(*request, *served, &done)) return Step::kServed;
   PassLead();

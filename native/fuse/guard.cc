@@ -6,6 +6,9 @@ namespace coral::fuse {
 
 namespace {
 constexpr std::chrono::milliseconds kInterval{5};
+// Looks without an inode being served before it sleeps: to wake it for each of many small files
+// would cost more than these looks.
+constexpr int kQuietLooks = 20;
 }  // namespace
 
 void Guard::Start() {
@@ -23,17 +26,22 @@ void Guard::Stop() {
 
 void Guard::SetWatching(bool watching) {
   std::lock_guard lock(mutex_);
-  if (watching_ == watching) return;
   watching_ = watching;
-  if (watching) wake_.notify_all();
+  if (watching && asleep_) wake_.notify_all();
 }
 
 void Guard::Run() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || watching_; });
+  for (int quiet = 0;; quiet = watching_ ? 0 : quiet + 1) {
+    if (quiet == kQuietLooks) {
+      asleep_ = true;
+      wake_.wait(lock, [this] { return stopping_ || watching_; });
+      asleep_ = false;
+      quiet = 0;
+    }
     wake_.wait_for(lock, kInterval, [this] { return stopping_; });
     if (stopping_) return;
+    if (!watching_) continue;
     lock.unlock();
     Look();
     lock.lock();

@@ -35,6 +35,7 @@ class Guard {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool watching_ = false;  // guarded by mutex_
+  bool asleep_ = false;    // guarded by mutex_; until it is watching again
   bool stopping_ = false;  // guarded by mutex_
   std::thread thread_;
 };

@@ -17,6 +17,7 @@ enum Opcode : uint32_t {
   kWrite = 16,
   kInterrupt = 36,
   kBatchForget = 42,
+  kLseek = 46,
 };
 
 struct InHeader {
@@ -49,6 +50,19 @@ struct ReadIn {
   uint32_t padding;
 };
 static_assert(sizeof(ReadIn) == 40);
+
+struct LseekIn {
+  uint64_t fh;
+  uint64_t offset;
+  uint32_t whence;
+  uint32_t padding;
+};
+static_assert(sizeof(LseekIn) == 24);
+
+struct LseekOut {
+  uint64_t offset;
+};
+static_assert(sizeof(LseekOut) == 8);
 
 struct WriteIn {
   uint64_t fh;

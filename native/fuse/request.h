@@ -46,6 +46,7 @@ struct Request {
 
   const InHeader& header() const { return *At<InHeader>(0); }
   const ReadIn& read() const { return *At<ReadIn>(sizeof(InHeader)); }
+  const LseekIn& lseek() const { return *At<LseekIn>(sizeof(InHeader)); }
   const WriteIn& write() const { return *At<WriteIn>(sizeof(InHeader)); }
   const char* write_data() const { return buffer.get() + sizeof(InHeader) + sizeof(WriteIn); }
   // Where the data of a reply to a READ of at most kMaxTransfer goes. Leaves the request as it is.

@@ -25,10 +25,13 @@ void ServedInodes::Clear() {
 }
 
 std::shared_ptr<const Served> ServedInodes::Find(const Request& request) const {
-  if (!request.is_data()) return nullptr;
+  const bool seeks = request.header().opcode == kLseek;
+  if (!seeks && !request.is_data()) return nullptr;
   std::shared_lock lock(mutex_);
   const auto found = inodes_.find(request.header().nodeid);
-  return found == inodes_.end() ? nullptr : found->second;
+  // Where a plain file has holes its filesystem knows.
+  if (found == inodes_.end() || (seeks && !found->second->packed)) return nullptr;
+  return found->second;
 }
 
 bool ServedInodes::empty() const {

@@ -24,7 +24,8 @@ class ServedInodes {
   void Set(uint64_t ino, std::shared_ptr<const Served> served);
   void Remove(uint64_t ino);
   void Clear();
-  // What serves `request`; null for requests that carry no data and for inodes not served.
+  // What answers `request`: a READ or WRITE, or an LSEEK in a packed file. Null for others and for
+  // inodes not served.
   std::shared_ptr<const Served> Find(const Request& request) const;
   bool empty() const;
 

@@ -37,12 +37,13 @@ void Session::Stop() {
   device_.Close();
 }
 
-bool Session::HandOn(Request* request) {
+Session::Taken Session::HandOn(Request* request) {
   auto served = inodes_.Find(*request);
-  if (!served) return false;
+  if (!served) return Taken::kForJavaScript;
+  if (replies_.AnswerAtOnce(*request, *served)) return Taken::kAnswered;
   threads_.Submit(std::move(*request), std::move(served));
   *request = {};
-  return true;
+  return Taken::kHandedOn;
 }
 
 void Session::Park(Request request) {
@@ -54,7 +55,7 @@ void Session::Retry(uint64_t unique) {
   auto parked = parked_.extract(unique);
   if (!parked) return;
   pending_.erase(unique);
-  if (!HandOn(&parked.mapped())) device_.ReplyError(unique, EIO);
+  if (HandOn(&parked.mapped()) == Taken::kForJavaScript) device_.ReplyError(unique, EIO);
 }
 
 void Session::Respond(uint64_t unique, int error, const void* payload, size_t length) {

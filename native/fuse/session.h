@@ -47,9 +47,9 @@ class Session {
   }
   // Event loop. Requests that threads read; pass each to HandOn.
   std::deque<Request> TakeInbox() { return inbox_.Take(); }
-  // Event loop. Hands a request of a served inode to the data threads; false where it is for
-  // JavaScript.
-  bool HandOn(Request* request);
+  enum class Taken { kForJavaScript, kAnswered, kHandedOn };
+  // Event loop. Answers a request of a served inode, or hands it to the data threads.
+  Taken HandOn(Request* request);
 
   // Event loop. A READ or WRITE that JavaScript answers later waits here with its data.
   void Park(Request request);

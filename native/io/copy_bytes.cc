@@ -48,6 +48,13 @@ Status ReadAt(int fd, void* data, size_t length, uint64_t offset, size_t* done) 
   return Status::Ok();
 }
 
+Status ReadCachedAt(int fd, void* data, size_t length, uint64_t offset, size_t* done) {
+  const iovec part{data, length};
+  const ssize_t got = preadv2(fd, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  *done = got > 0 ? static_cast<size_t>(got) : 0;
+  return got < 0 ? Status::FromErrno("preadv2") : Status::Ok();
+}
+
 Status WriteAt(int fd, std::vector<iovec> parts, uint64_t offset) {
   size_t first = Consume(parts, 0, 0);
   while (first < parts.size()) {

@@ -20,6 +20,10 @@ const uint8_t* ZeroBlock();
 // read in every case; less than `length` with an ok status means the end of the file.
 Status ReadAt(int fd, void* data, size_t length, uint64_t offset, size_t* done);
 
+// One read of what the page cache has: less, or an error, where a medium would have to be waited
+// for.
+Status ReadCachedAt(int fd, void* data, size_t length, uint64_t offset, size_t* done);
+
 // Writes everything. A device that takes nothing more without saying why is ENOSPC.
 Status WriteAt(int fd, std::vector<iovec> parts, uint64_t offset);
 

@@ -34,6 +34,9 @@ class DataSource {
   virtual ~DataSource() = default;
   // Reads `length` bytes at `offset`, fewer only at the end. Callable from any thread.
   virtual Status Read(uint64_t offset, uint32_t length, ReadResult* out, Damage* damage) = 0;
+  // The same where it can be done at once: no medium is waited for, and it is not much work. False
+  // where not; Read says why.
+  virtual bool ReadAtOnce(uint64_t offset, uint32_t length, ReadResult* out) = 0;
   virtual uint64_t size() const = 0;
 };
 

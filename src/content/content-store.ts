@@ -111,13 +111,21 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
 
 type LookingUp = Pick<
   ContentStore,
-  'planFor' | 'planForRecipe' | 'summary' | 'markBad' | 'markBadName' | 'packs' | 'savings'
+  | 'planFor'
+  | 'planAtOnce'
+  | 'planForRecipe'
+  | 'summary'
+  | 'markBad'
+  | 'markBadName'
+  | 'packs'
+  | 'savings'
 >;
 
 function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
   const { recipes, index } = parts;
   return {
     planFor: plans.planFor,
+    planAtOnce: plans.planAtOnce,
     planForRecipe: plans.planForRecipe,
     async summary(ino) {
       return summarize(parts, segmentsOf(recipes, headOf(parts, ino)));

@@ -18,9 +18,13 @@ import type { Recipe } from './types.js';
 
 const BYTES_PER_CHUNK = 20;
 const ATTEMPTS = 5;
+/** Looked up in less time than it takes to come back to a request later. */
+const CHUNKS_AT_ONCE = 64;
 
 export interface Plans {
   planFor(ino: number): Promise<PackedPlan>;
+  /** The same without waiting; undefined where there are many chunks or something is wrong: `planFor` says what. */
+  planAtOnce(ino: number): PackedPlan | undefined;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
   /** The inode has another recipe now, or none. */
   drop(ino: number): void;
@@ -56,10 +60,33 @@ export function createPlans(parts: PlanParts): Plans {
     return head;
   }
 
+  function keptPlan(ino: number, head: RecipeHead): PackedPlan | undefined {
+    const known = kept.get(ino);
+    return known?.epoch === index.epoch && known.recipeId === head.recipeId
+      ? known.plan
+      : undefined;
+  }
+
+  function planAtOnce(ino: number): PackedPlan | undefined {
+    const head = recipes.head(ino);
+    if (!head || head.chunks > CHUNKS_AT_ONCE) return undefined;
+    const known = keptPlan(ino, head);
+    if (known) return known;
+    try {
+      const plan = emptyPlan(head.chunks, parts.volumeId);
+      Array.from(fill(parts, plan, segmentsOf(recipes, head)));
+      if (!plan.packIds.every((packId) => isThere(packs, packId))) return undefined;
+      kept.set(ino, { plan, recipeId: head.recipeId, epoch: index.epoch });
+      return plan;
+    } catch {
+      return undefined;
+    }
+  }
+
   async function planFor(ino: number): Promise<PackedPlan> {
     const head = headOf(ino);
-    const known = kept.get(ino);
-    if (known?.epoch === index.epoch && known.recipeId === head.recipeId) return known.plan;
+    const known = keptPlan(ino, head);
+    if (known) return known;
     const epoch = index.epoch;
     try {
       const plan = await build(head.chunks, () => segmentsOf(recipes, head));
@@ -73,6 +100,7 @@ export function createPlans(parts: PlanParts): Plans {
 
   return {
     planFor,
+    planAtOnce,
     planForRecipe: (recipe) => build(recipe.lengths.length, () => slicesOf(recipe)),
     drop: (ino) => void kept.delete(ino),
   };
@@ -102,11 +130,21 @@ function* slicesOf({ hashes, lengths, zero, copies }: Recipe): Iterable<Segment>
 }
 
 async function buildOnce(
-  { index, packs, volumeId }: Omit<PlanParts, 'recipes'>,
+  parts: PlanParts,
   count: number,
   slices: Iterable<Segment>,
 ): Promise<PackedPlan> {
-  const plan = emptyPlan(count, volumeId);
+  const plan = emptyPlan(count, parts.volumeId);
+  for (const at of fill(parts, plan, slices)) if (at < count) await giveWay();
+  return plan;
+}
+
+/** Says after each slice how many rows are filled. */
+function* fill(
+  { index, packs }: PlanParts,
+  plan: PackedPlan,
+  slices: Iterable<Segment>,
+): Iterable<number> {
   const numbers = new Map<number, number>();
   let at = 0;
   for (const slice of slices) {
@@ -116,9 +154,8 @@ async function buildOnce(
       if (slice.zero[i]) plan.packs[at] = -1;
       else fillRow(plan, at, nameAt(slice, i), index, (packId) => numberOf(packId));
     }
-    if (at < count) await giveWay();
+    yield at;
   }
-  return plan;
 
   function numberOf(packId: number): number {
     let number = numbers.get(packId);

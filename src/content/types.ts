@@ -120,6 +120,8 @@ export interface ContentStore {
    * @throws EIO where a chunk is unknown or its tier is missing, ENOENT without a recipe.
    */
   planFor(ino: number): Promise<PackedPlan>;
+  /** The same without waiting, for a file with few chunks; undefined where `planFor` has to be asked. */
+  planAtOnce(ino: number): PackedPlan | undefined;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
   summary(ino: number): Promise<StoredSummary>;
   /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */

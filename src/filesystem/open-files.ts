@@ -21,6 +21,7 @@ import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../config/descriptor-limit.js';
 import type { DataServer } from '../fuse/data-server.js';
 import { native, type PlanHandle } from '../native.js';
+import { LingeringPlans } from './lingering-plans.js';
 import { mayRead, mayWrite, O_ACCMODE } from './modes.js';
 
 export type Serving = 'none' | 'passthrough' | 'plain' | 'packed';
@@ -68,6 +69,7 @@ export class OpenFiles {
   private readonly idle: LRUCache<number, OpenFile>;
   /** Pushed out of `idle` while mapped. */
   private readonly mapped = new Map<number, OpenFile>();
+  private readonly closedPlans = new LingeringPlans();
   private readonly changes = new Map<number, number>();
   private changeClock = 1;
   /** Change count of every inode that is not in `changes`. */
@@ -140,7 +142,7 @@ export class OpenFiles {
 
   private stopServing(file: OpenFile): void {
     if (file.serving === 'packed' || file.serving === 'plain') this.server?.unserve(file.ino);
-    file.plan?.close();
+    if (file.plan !== null) this.closedPlans.add(file.plan);
     file.plan = null;
     file.serving = 'none';
   }
@@ -269,6 +271,7 @@ export class OpenFiles {
     this.open.clear();
     this.idle.forEach((file) => this.closeIdle(file));
     this.mapped.forEach((file) => this.closeIdle(file));
+    this.closedPlans.close();
     this.server = null;
   }
 }

@@ -1,5 +1,5 @@
 /** open and create: which form an inode is served in, and what has to happen before it can be. */
-import { native } from '../native.js';
+import { native, type PlanHandle } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, OPEN_KILL_SUIDGID } from '../fuse/protocol.js';
 import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
@@ -38,15 +38,28 @@ export function open(
   try {
     ctx.heating.opened(inode);
     if ((openFlags & OPEN_KILL_SUIDGID) !== 0 && dropSetId(inode, caller)) touchChanged(ctx, inode);
-    if (file.queue === null && isReady(ctx, file, inode, flags)) {
-      return openPlain(ctx, file, inode, flags);
-    }
+    const opened = file.queue === null ? openAtOnce(ctx, file, inode, flags) : undefined;
+    if (opened !== undefined) return opened;
   } catch (error) {
     releaseHandle(ctx, ino, flags);
     throw error;
   }
   return openLater(ctx, file, flags);
 }
+
+function openAtOnce(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened | undefined {
+  if (isReady(ctx, file, inode, flags)) return openPlain(ctx, file, inode, flags);
+  if (!staysPacked(file, inode, flags)) return undefined;
+  if (file.serving === 'none') {
+    const plan = ctx.content.planAtOnce(inode.ino);
+    if (plan === undefined) return undefined;
+    servePlan(ctx, file, native.openPlan(plan));
+  }
+  return packedOpened(ctx, file, inode, flags);
+}
+
+const staysPacked = (file: OpenFile, inode: Inode, flags: number): boolean =>
+  !mayWrite(flags) && (flags & O_TRUNC) === 0 && (file.serving === 'packed' || isPackedOnly(inode));
 
 /** Plain data that can be opened without waiting for a disk or for a commit. */
 function isReady(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
@@ -66,10 +79,7 @@ async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<O
 
 async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
   const inode = inodeOf(ctx, file.ino);
-  const writes = mayWrite(flags) || (flags & O_TRUNC) !== 0;
-  if (!writes && (file.serving === 'packed' || isPackedOnly(inode))) {
-    return openPacked(ctx, file, flags);
-  }
+  if (staysPacked(file, inode, flags)) return openPacked(ctx, file, flags);
   await makePlain(ctx, file, (flags & O_TRUNC) !== 0);
   if (mayWrite(flags)) await beforeWriting(ctx, file.ino);
   return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
@@ -91,12 +101,20 @@ async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<
       plan.close();
       return openInTurn(ctx, file, flags);
     }
-    file.plan = plan;
-    ctx.server.servePacked(ino, plan);
-    file.serving = 'packed';
+    servePlan(ctx, file, plan);
   }
-  promoteOnOpen(ctx, inodeOf(ctx, ino));
-  openedForReading(ctx, file, inodeOf(ctx, ino), flags);
+  return packedOpened(ctx, file, inodeOf(ctx, ino), flags);
+}
+
+function servePlan(ctx: Context, file: OpenFile, plan: PlanHandle): void {
+  file.plan = plan;
+  ctx.server.servePacked(file.ino, plan);
+  file.serving = 'packed';
+}
+
+function packedOpened(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
+  promoteOnOpen(ctx, inode);
+  openedForReading(ctx, file, inode, flags);
   return { handle: handleFor(flags), flags: FOPEN_KEEP_CACHE, backingId: 0 };
 }
 
