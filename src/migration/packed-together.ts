@@ -231,7 +231,10 @@ async function switchAll(
   target: Tier,
 ): Promise<void> {
   const { activity, namespace } = ctx.deps;
-  for (const [i, { move, source, count, digest }] of read.entries()) {
+  // By inode number: in that order the database fills its pages.
+  const order = [...read.keys()].sort((a, b) => read[a].move.ino - read[b].move.ino);
+  for (const [turn, i] of order.entries()) {
+    const { move, source, count, digest } = read[i];
     const inode = namespace.get(move.ino);
     if (!inode || inode.nlink === 0 || inode.plainTier !== source.id || move.cancelled) continue;
     if (activity.changeCount(move.ino) !== count || activity.handles(move.ino).total > 0) continue;
@@ -239,7 +242,7 @@ async function switchAll(
     move.switched = true;
     namespace.update(inode);
     activity.moved(move.ino, 'data');
-    if (i % SLICE === SLICE - 1) await giveWay();
+    if (turn % SLICE === SLICE - 1) await giveWay();
   }
 }
 

@@ -59,8 +59,10 @@ export function createInodes({ store, counters, unsettled, cached }: InodesParts
     }
   };
 
+  /** In order: LMDB fills its pages with ascending keys, and splits them in half for others. */
   const encodeDirty = (): void => {
-    for (const [ino, inode] of dirty) {
+    for (const ino of [...dirty.keys()].sort((a, b) => a - b)) {
+      const inode = dirty.get(ino)!;
       table.put(numberKey(ino), encodeInode(inode));
       cache.set(ino, inode);
     }
