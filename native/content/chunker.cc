@@ -19,8 +19,8 @@ static_assert(kMinChunk >= kWindow);
 
 using GearTable = std::array<uint64_t, 256>;
 
-// splitmix64 from a fixed seed. Zero bytes count 0, so that 64 zeros give hash 0, which always is a
-// cut: a run of zeros then starts a chunk of its own soon after it begins.
+// splitmix64 from a fixed seed. Zero bytes count 0, so that 64 zeros give hash 0, which is a cut
+// where a long run of zeros follows: it then starts a chunk of its own soon after it begins.
 constexpr GearTable MakeGearTable() {
   GearTable table = {};
   uint64_t state = 0x436F72616C526565;
@@ -42,24 +42,25 @@ uint64_t MaskOf(uint32_t average, int extra) {
   return ~uint64_t{0} << (64 - bits);
 }
 
-// First position in (from, to] after which `hash` meets `mask`, or 0. Updates `hash` to there.
-size_t FindCut(const uint8_t* data, size_t from, size_t to, uint64_t mask, uint64_t& hash) {
+// First position in (from, to] after which `hash` meets `mask`, or 0. Updates `hash` to there, or
+// to `to`.
+size_t NextHit(const uint8_t* data, size_t from, size_t to, uint64_t mask, uint64_t& hash) {
   uint64_t h = hash;
   size_t i = from;
   // Four bytes in a step keep the loop's own cost out of the chain of additions.
   for (; i + 4 <= to; i += 4) {
-    h = (h << 1) + kGear[data[i]];
-    if ((h & mask) == 0) return i + 1;
-    h = (h << 1) + kGear[data[i + 1]];
-    if ((h & mask) == 0) return i + 2;
-    h = (h << 1) + kGear[data[i + 2]];
-    if ((h & mask) == 0) return i + 3;
-    h = (h << 1) + kGear[data[i + 3]];
-    if ((h & mask) == 0) return i + 4;
+    for (size_t k = 0; k < 4; k++) {
+      h = (h << 1) + kGear[data[i + k]];
+      if ((h & mask) != 0) continue;
+      hash = h;
+      return i + k + 1;
+    }
   }
   for (; i < to; i++) {
     h = (h << 1) + kGear[data[i]];
-    if ((h & mask) == 0) return i + 1;
+    if ((h & mask) != 0) continue;
+    hash = h;
+    return i + 1;
   }
   hash = h;
   return 0;
@@ -76,6 +77,21 @@ size_t LeadingZeros(const uint8_t* data, size_t size) {
   return i;
 }
 
+// The same, but a hash of 0 counts only before a run of zeros that becomes a chunk: the short runs
+// of databases and programs would end a chunk each. `end`: where the chunk ends in any case.
+size_t FindCut(const uint8_t* data, size_t from, size_t to, size_t end, uint32_t min, uint64_t mask,
+               uint64_t& hash) {
+  while (from < to) {
+    const size_t hit = NextHit(data, from, to, mask, hash);
+    if (hit == 0 || hash != 0) return hit;
+    const size_t zeros = LeadingZeros(data + hit, std::min<size_t>(min, end - hit));
+    if (zeros == min) return hit;
+    // The hash stays 0 through them.
+    from = std::min(hit + zeros, to);
+  }
+  return 0;
+}
+
 size_t DataCut(const uint8_t* data, size_t size, const ChunkLimits& limits) {
   const size_t end = std::min<size_t>(size, limits.max);
   if (end <= limits.min) return end;
@@ -86,9 +102,9 @@ size_t DataCut(const uint8_t* data, size_t size, const ChunkLimits& limits) {
   uint64_t hash = 0;
   for (; i < limits.min; i++) hash = (hash << 1) + kGear[data[i]];
   const auto strict = MaskOf(limits.average, kNormalization);
-  if (const auto cut = FindCut(data, i, middle, strict, hash)) return cut;
+  if (const auto cut = FindCut(data, i, middle, end, limits.min, strict, hash)) return cut;
   const auto loose = MaskOf(limits.average, -kNormalization);
-  if (const auto cut = FindCut(data, middle, end, loose, hash)) return cut;
+  if (const auto cut = FindCut(data, middle, end, end, limits.min, loose, hash)) return cut;
   return end;
 }
 

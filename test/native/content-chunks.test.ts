@@ -211,7 +211,9 @@ function firstCut(data: Buffer, gear: bigint[], bits: bigint, min: number, avera
     hash = BigInt.asUintN(64, 2n * hash + gear[data[i]]);
     const length = i + 1;
     const zeroBits = length <= average ? bits + 2n : bits - 2n;
-    if (length > min && hash >> (64n - zeroBits) === 0n) return length;
+    if (length <= min || hash >> (64n - zeroBits) !== 0n) continue;
+    const next = data.subarray(length, length + min);
+    if (hash !== 0n || (next.length === min && next.every((byte) => byte === 0))) return length;
   }
   return data.length;
 }
