@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { open, readFile, unlink, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, readlink, unlink, writeFile } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
 import { map } from '../posix/system/memory.js';
@@ -141,3 +141,27 @@ scenario(
     assert.equal((await readFile(path, 'latin1')).slice(49_999, 50_005), 'AlateA');
   },
 );
+
+scenario(
+  'a pack is let go of a moment after its last reader, so that a tier can be taken away',
+  { mount: ['promote=never'] },
+  async (volume) => {
+    const names = Array.from({ length: 20 }, (_, i) => `documents/${i}.txt`);
+    for (const name of names) await put(volume.at(name), noise(10_000));
+    await volume.demote('documents');
+    // Seals the pack: nothing writes to it any more.
+    await volume.remount(['promote=never']);
+    const pid = await volume.daemonPid();
+    for (const name of names) assert.equal((await readFile(volume.at(name))).length, 10_000);
+    assert.deepEqual(await packsHeldBy(pid), await volume.packs('hdd'));
+    await waitFor('the pack is closed', async () => (await packsHeldBy(pid)).length === 0);
+  },
+);
+
+async function packsHeldBy(pid: number): Promise<string[]> {
+  const fds = await readdir(`/proc/${pid}/fd`);
+  const open = await Promise.all(
+    fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
+  );
+  return [...new Set(open.filter((path) => path.endsWith('.pack')))];
+}
