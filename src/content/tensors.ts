@@ -33,8 +33,12 @@ export interface Cutting {
   cuts: number[];
 }
 
-/** How to cut a file. Tensors shorter than the least chunk share chunks with their neighbours. */
+/**
+ * How to cut a file. Tensors shorter than the least chunk share chunks with their neighbours; a file that is no longer
+ * than it is one chunk, and not read.
+ */
 export async function cuttingOf(read: ReadBytes, size: number, limits: Limits): Promise<Cutting> {
+  if (size <= limits.min) return { limits, cuts: [] };
   const { tensors, opaque } = await layoutOf(read, size);
   const cuts = new Set<number>();
   for (const { start, end } of tensors) {

@@ -1,6 +1,6 @@
 /** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
 import { nameAt } from '../content/records.js';
-import { cuttingOf, type Cutting, type Limits, type ReadBytes } from '../content/tensors.js';
+import { cuttingOf, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import type { ChunkBatch } from '../native.js';
 import { native } from '../native.js';
@@ -111,7 +111,8 @@ interface Feeder {
 /** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
 async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
   const { size } = liveInode(ctx, move);
-  const { limits, cuts } = await cuttingFor(fd, size, ctx.deps.chunking);
+  const read: ReadBytes = (offset, length) => native.read(fd, offset, length);
+  const { limits, cuts } = await cuttingOf(read, size, ctx.deps.chunking);
   const { min, average, max } = limits;
   // One byte more than there are, so that the first read finds the end.
   const batchBytes = Math.min(BATCH_BYTES, size + 1);
@@ -129,13 +130,6 @@ async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): P
   } finally {
     reader.close();
   }
-}
-
-/** A file that is no longer than the least chunk is one. */
-async function cuttingFor(fd: number, size: number, limits: Limits): Promise<Cutting> {
-  if (size <= limits.min) return { limits, cuts: [] };
-  const read: ReadBytes = (offset, length) => native.read(fd, offset, length);
-  return cuttingOf(read, size, limits);
 }
 
 async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {

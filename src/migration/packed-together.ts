@@ -5,7 +5,7 @@
  * Only what goes as expected is done here. A file that is open, changed meanwhile, can't be read or does not read back
  * right is left as it was, and its move goes the usual way, which waits, tries again, or says what is wrong.
  */
-import { cuttingOf, type Cutting } from '../content/tensors.js';
+import { cuttingOf, type Cutting, type ReadBytes } from '../content/tensors.js';
 import { giveWay } from '../content/turns.js';
 import type { PackedTogether } from '../content/types.js';
 import type { CopyControl, FileGroup, GroupBatch } from '../native.js';
@@ -13,7 +13,7 @@ import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { setAside } from './backing.js';
 import { levelFor } from './compression.js';
-import { type MigrationDeps, MoveError } from './deps.js';
+import { MoveError } from './deps.js';
 import { jumpRateFor } from './fragmentation.js';
 import { makesPacked } from './job.js';
 import { checkRoom, type Move, type MoveContext, writableTarget } from './move.js';
@@ -43,7 +43,7 @@ interface Read extends Member {
 }
 
 /** Whether the move may be one of a group. */
-export function fitsGroup(move: Move): boolean {
+function fitsGroup(move: Move): boolean {
   return makesPacked(move) && !move.allowOpen && move.total > 0 && move.total < MOST_BYTES;
 }
 
@@ -138,7 +138,7 @@ async function readAndCut(ctx: MoveContext, members: readonly Member[]): Promise
   try {
     const taken = members.map((_, i) => i).filter((i) => group.errors[i] === 0);
     const cuttings = await Promise.all(
-      taken.map((i) => cuttingOfFile(group, i, members[i].size, chunking)),
+      taken.map((i) => cuttingOf(readerOf(group, i), members[i].size, chunking)),
     );
     const read = taken.map((i) => ({ ...members[i], digest: digestAt(group, i) }));
     if (read.length === 0) return { read, batch: null };
@@ -148,15 +148,12 @@ async function readAndCut(ctx: MoveContext, members: readonly Member[]): Promise
   }
 }
 
-/** A file that is no longer than the least chunk is one. */
-async function cuttingOfFile(
-  group: FileGroup,
-  file: number,
-  size: number,
-  limits: MigrationDeps['chunking'],
-): Promise<Cutting> {
-  if (size <= limits.min) return { limits, cuts: [] };
-  return cuttingOf(async (offset, length) => group.slice(file, offset, length), size, limits);
+/** The bytes are in memory, and yet a header that goes on and on keeps nobody waiting. */
+function readerOf(group: FileGroup, file: number): ReadBytes {
+  return async (offset, length) => {
+    await giveWay();
+    return group.slice(file, offset, length);
+  };
 }
 
 function cut(group: FileGroup, files: number[], cuttings: Cutting[]): Promise<GroupBatch> {

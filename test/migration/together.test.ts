@@ -5,8 +5,9 @@ import { basename } from 'node:path';
 import { test } from 'node:test';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import type { Inode } from '../../src/namespace/types.js';
-import type { PackedPlan } from '../../src/native.js';
-import { randomBytesOf, type World, world } from './world.js';
+import { native, type PackedPlan } from '../../src/native.js';
+import { ggufFile, type GgufValue } from '../../scripts/fixtures/gguf-writer.js';
+import { atEnd, randomBytesOf, type World, world } from './world.js';
 
 /** Tells which files each group has, and what to do once a group is packed, before it is read back. */
 function watching(
@@ -156,6 +157,38 @@ test('a group that reads back wrong is packed again, file by file', async (t) =>
     assert.equal(w.formOf(inode), 'packed hdd');
     assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
   }
+});
+
+test('a header that goes on and on gives way after each read', async (t) => {
+  const w = await world(t);
+  const tokens = Array.from({ length: 40_000 }, (_, i) => `token ${i}`);
+  const vocabulary: GgufValue = { type: 'array', of: 'string', values: tokens };
+  const data = ggufFile(
+    new Map([['tokenizer.tokens', vocabulary]]),
+    new Map([['w', randomBytesOf('w', 50_000)]]),
+  );
+  const inodes = await addAll(w, [data, Buffer.concat([data, Buffer.of(1)])]);
+  let turn = 0;
+  let next = setImmediate(tick);
+  function tick(): void {
+    turn++;
+    next = setImmediate(tick);
+  }
+  atEnd(t, () => clearImmediate(next));
+  const turns: string[] = [];
+  const { readFiles } = native;
+  t.mock.method(native, 'readFiles', async (...args: Parameters<typeof readFiles>) => {
+    const group = await readFiles(...args);
+    const slice: typeof group.slice = (file, ...rest) => {
+      turns.push(`${file} in turn ${turn}`);
+      return group.slice(file, ...rest);
+    };
+    return { ...group, slice };
+  });
+  await demoteAll(w, inodes);
+  assert.ok(turns.length > 40);
+  assert.equal(new Set(turns).size, turns.length);
+  assert.ok((await w.read(inodes[0])).equals(data));
 });
 
 test('of a group with a lost file the others are packed, and that one says what is wrong', async (t) => {
