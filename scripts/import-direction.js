@@ -28,7 +28,8 @@ const allowed = {
   store: ['config', 'observe', 'native.ts'],
   observe: ['config'],
   config: [],
-  'native.ts': [],
+  'native.ts': ['native-content.ts'],
+  'native-content.ts': [],
 };
 
 /** Modules of Node that do I/O. */

@@ -1,0 +1,188 @@
+/** The content half of the border to C++ (`native.ts`): cutting files, packs, and plans to read from them. */
+/**
+ * Where the bytes of a packed file lie: one row per chunk, in file order, as parallel arrays.
+ * `packs[i]` indexes `packPaths`; -1 means a run of zeros that is stored nowhere.
+ */
+export interface PackedPlan {
+  /** Length of the file in bytes; the sum of `lengths`. */
+  size: number;
+  /** Length of each chunk in bytes, not compressed. */
+  lengths: Uint32Array;
+  packs: Int32Array;
+  /** Offset of the chunk's record in its pack, in bytes. */
+  offsets: Float64Array;
+  /** Length of the record in the pack, header included, in bytes. */
+  stored: Uint32Array;
+  packPaths: string[];
+  /** Of the packs at `packPaths`: another one in its place is damage. */
+  packIds: number[];
+  /** 16 bytes. */
+  volumeId: Buffer;
+}
+
+/** A native pack plan with its packs held open; works on after the packs are unlinked. */
+export interface PlanHandle {
+  readonly size: number;
+  /** Opens every pack of the plan. @throws ENOENT and others of open(2), with `path`. */
+  close(): void;
+}
+
+/** One span of a file that was cut and hashed, its bytes held in native memory until released. */
+export interface ChunkBatch {
+  readonly count: number;
+  /** 32 bytes of SHA-256 per chunk, in file order. */
+  readonly hashes: Buffer;
+  readonly lengths: Uint32Array;
+  /** 1 where the chunk is zeros throughout (its hash is then not used). */
+  readonly zero: Uint8Array;
+  release(): void;
+}
+
+/** Cuts a file into content-defined chunks, reading ahead in a background thread. */
+export interface ChunkReader {
+  /** The next batch (about `batchBytes`), or null at the end. One call at a time. */
+  next(): Promise<ChunkBatch | null>;
+  /** Bytes read so far. */
+  readonly bytesRead: number;
+  /** XXH3-128 of everything read, 16 bytes; complete once `next` gave null. */
+  digest(): Buffer;
+  close(): void;
+}
+
+/** Small files in native memory, read at once. Numbers of files are those of the call that read them. */
+export interface FileGroup {
+  /** An errno where a file could not be had; EIO also where it has another length. */
+  readonly errors: Int32Array;
+  /** XXH3-128 of each, 16 bytes. */
+  readonly digests: Buffer;
+  /** Bytes of one file, fewer at its end. */
+  slice(file: number, offset: number, length: number): Buffer;
+  /**
+   * Cuts and hashes files that have no error. For each: the least, average and greatest length of a chunk in `limits`, and in
+   * `cutCounts` how many of `cuts` are its own, ascending, at which a chunk ends whatever its content.
+   */
+  cut(
+    files: Uint32Array,
+    limits: Uint32Array,
+    cutCounts: Uint32Array,
+    cuts: Float64Array,
+  ): Promise<GroupBatch>;
+  release(): void;
+}
+
+/** The chunks of several files, one file behind the other. */
+export interface GroupBatch extends ChunkBatch {
+  /** Chunks of each file. */
+  readonly counts: Uint32Array;
+  /** XXH3-128 of all the bytes. */
+  readonly digest: Buffer;
+}
+
+export interface AppendResult {
+  /** Offset of each appended record in the pack. */
+  offsets: Float64Array;
+  /** Length of each record, header included. */
+  stored: Uint32Array;
+}
+
+/** Appends chunk records to one pack file. Format: src/content/README.md. */
+export interface PackWriter {
+  /** Bytes in the pack so far. */
+  readonly size: number;
+  /**
+   * Compresses and appends the chunks of `batch` named by `indexes` (ascending), in that order.
+   * `level` 0 stores as is, 1..19 is zstd's for what repeats itself; what does not shrink by 1/16 is stored as is.
+   * One call at a time.
+   */
+  append(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<AppendResult>;
+  /**
+   * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
+   * also where another pack than `sourceId` lies there.
+   */
+  copyRecords(
+    sourcePath: string,
+    sourceId: number,
+    offsets: Float64Array,
+    stored: Uint32Array,
+  ): Promise<AppendResult>;
+  /** fdatasync. */
+  sync(): Promise<void>;
+  /** Writes the index and the footer, syncs. The pack is then immutable. */
+  seal(): Promise<void>;
+  close(): void;
+}
+
+export interface PackScan {
+  packId: number;
+  /** 16 bytes from its header: whose pack it is. */
+  volumeId: Buffer;
+  sealed: boolean;
+  /** Length of the valid prefix in bytes; the rest is a torn tail. */
+  validLength: number;
+  fileLength: number;
+  count: number;
+  hashes: Buffer;
+  offsets: Float64Array;
+  stored: Uint32Array;
+  lengths: Uint32Array;
+  /** Indexes of records whose checksum (and with `deep`, SHA-256 of the decoded data) is wrong. */
+  bad: Uint32Array;
+}
+
+export interface PlanCheck {
+  /** XXH3-128 of the decoded bytes, 16 bytes. Meaningful only where `bad` is empty. */
+  digest: Buffer;
+  /** Indexes of chunks that could not be read or whose checksum is wrong. */
+  bad: Uint32Array;
+}
+
+export interface CopyResult {
+  bytes: number;
+  /** XXH3-128 of the bytes, 16 bytes. */
+  digest: Buffer;
+}
+
+/** Bounds background work from outside: cancel it, or slow it down. */
+export interface CopyControl {
+  /** Stops at the next step; the promise rejects with ECANCELED. */
+  cancel(): void;
+  /** Bytes done so far. */
+  readonly done: number;
+}
+
+export interface NativeContent {
+  /** `cuts`: offsets, ascending, at which a chunk ends whatever its content. */
+  createChunkReader(
+    fd: number,
+    min: number,
+    average: number,
+    max: number,
+    batchBytes: number,
+    cuts?: Float64Array,
+  ): ChunkReader;
+  /** Reads whole files, 64 MiB at most in all; none may be empty. */
+  readFiles(
+    paths: readonly string[],
+    lengths: Uint32Array,
+    control?: CopyControl,
+  ): Promise<FileGroup>;
+  /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
+  createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
+  /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */
+  scanPack(path: string, deep: boolean): Promise<PackScan>;
+  /** Cuts a torn tail off and seals: the crash recovery of an open pack. @returns the final length. */
+  repairPack(path: string, validLength: number): Promise<number>;
+  openPlan(plan: PackedPlan): PlanHandle;
+  /**
+   * Bytes of the packed file, fewer at its end; at most 64 MiB. For looking into a file, not for serving
+   * it. @throws EIO with the pack's `path` where a chunk is damaged.
+   */
+  readPlan(plan: PlanHandle, offset: number, length: number): Promise<Buffer>;
+  /**
+   * Decodes the whole file, dropping the packs' pages first so that the medium is read. Where the plan is the next
+   * part of a file, `before` is what was found in the parts before, and the digest is that of all of them.
+   */
+  checkPlan(plan: PlanHandle, control?: CopyControl, before?: PlanCheck): Promise<PlanCheck>;
+  /** Decodes the file into `fd` from offset 0, then fdatasync. Zero runs become holes. */
+  hydrate(plan: PlanHandle, fd: number, control?: CopyControl): Promise<CopyResult>;
+}
