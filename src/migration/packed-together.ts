@@ -62,11 +62,14 @@ export function groupLength(moves: Iterable<Move>): number {
   return count;
 }
 
+/** Of moves that switched: why an old copy is still there. The next start removes it. */
+export type Leftovers = ReadonlyMap<Move, Error>;
+
 /** Packs what it can: `switched` of each move tells. @throws what went wrong with all that are left */
-export async function packTogether(ctx: MoveContext, moves: readonly Move[]): Promise<void> {
+export async function packTogether(ctx: MoveContext, moves: readonly Move[]): Promise<Leftovers> {
   const target = await writableTarget(ctx, moves[0]);
   const members = await settled(ctx, moves);
-  if (members.length === 0) return;
+  if (members.length === 0) return new Map();
   const keys = await Promise.all(
     members.map(({ move: { ino }, source }) =>
       ctx.journal.begin({ ino, source: source.id, target: 0 }),
@@ -77,12 +80,13 @@ export async function packTogether(ctx: MoveContext, moves: readonly Move[]): Pr
   } finally {
     members.forEach(({ move }, i) => !move.switched && ctx.journal.end(keys[i]));
   }
-  if (!members.some(({ move }) => move.switched)) return;
+  if (!members.some(({ move }) => move.switched)) return new Map();
   await ctx.deps.store.commit();
   // Unlinking may wait for the medium, and needs nothing that others wait for.
   ctx.leaveSlot(moves[0]);
-  await release(ctx, members);
-  members.forEach(({ move }, i) => move.switched && ctx.journal.end(keys[i]));
+  const left = await release(ctx, members);
+  members.forEach(({ move }, i) => move.switched && !left.has(move) && ctx.journal.end(keys[i]));
+  return left;
 }
 
 /** Those that nobody has open, that are plain only, and whose bytes are recorded. */
@@ -244,11 +248,22 @@ async function switchAll(
 }
 
 /** The switch is durable. */
-async function release(ctx: MoveContext, members: readonly Member[]): Promise<void> {
-  const released = members.flatMap(({ move, source }) =>
-    move.switched ? (setAside(ctx, source, move.ino) ?? []) : [],
-  );
-  const results = await native.removeFiles(released);
-  const failed = results.find((result) => result < 0);
-  if (failed) throw new MoveError('EIO', `an old copy could not be removed (errno ${-failed})`);
+async function release(ctx: MoveContext, members: readonly Member[]): Promise<Leftovers> {
+  const left = new Map<Move, Error>();
+  const released: { move: Move; path: string }[] = [];
+  for (const { move, source } of members) {
+    if (!move.switched) continue;
+    try {
+      const path = setAside(ctx, source, move.ino);
+      if (path) released.push({ move, path });
+    } catch (error) {
+      left.set(move, error as Error);
+    }
+  }
+  const results = await native.removeFiles(released.map(({ path }) => path));
+  released.forEach(({ move }, i) => {
+    if (results[i] === 0) return;
+    left.set(move, new MoveError('EIO', `its old copy can't be removed (errno ${-results[i]})`));
+  });
+  return left;
 }

@@ -21,7 +21,7 @@ import {
 import { openJournal } from './journal.js';
 import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
-import { groupLength, packTogether } from './packed-together.js';
+import { groupLength, type Leftovers, packTogether } from './packed-together.js';
 import { makePlain } from './plain.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
@@ -176,8 +176,9 @@ export function createQueue(deps: MigrationDeps): Queue {
       entry.move.state = 'running';
     }
     let failure: unknown;
+    let left: Leftovers = new Map();
     try {
-      await packTogether(context, moves);
+      left = await packTogether(context, moves);
     } catch (error) {
       failure = error;
       log.debug({ err: error, files: moves.length }, 'packing together failed');
@@ -185,7 +186,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     slots.leave(moves[0]);
     for (const entry of entries) {
       if (!entry.move.switched) void run(entry);
-      else settle(entry, failure);
+      else settle(entry, failure ?? left.get(entry.move));
     }
     pump();
   }

@@ -1,6 +1,6 @@
 /** Small files that are packed in one step: the same result as one by one, whatever befalls some of them. */
 import assert from 'node:assert/strict';
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { test } from 'node:test';
 import type { MigrationDeps } from '../../src/migration/deps.js';
@@ -94,6 +94,31 @@ test('small files are packed together, just as they would be one by one', async 
   assert.deepEqual(await w.backing('nvme'), []);
   assert.equal(w.tiers.usage(w.tiers.byName('nvme')!).plainBytes, 0);
   assert.equal(w.migration.status().completed, all.length);
+});
+
+test('an old copy that can not be removed costs no other file of the group its move', async (t) => {
+  const groups: number[][] = [];
+  const w = await world(t, { wrap: watching(groups) });
+  const all = Array.from({ length: 9 }, (_, i) => randomBytesOf(`${i}`, 3000 + i));
+  const inodes = await addAll(w, all);
+  const stuck = inodes[3];
+  // In the way of the name under which the old copy is set aside.
+  await mkdir(`${w.tiers.incomingPath(w.tiers.byName('nvme')!, stuck.ino)}.released`);
+  const ended = await Promise.allSettled(inodes.map((inode) => w.done('demote', inode, 'hdd')));
+  assert.equal(groups[0].length, all.length);
+  assert.deepEqual(
+    inodes.filter((_, i) => ended[i].status === 'rejected'),
+    [stuck],
+  );
+  for (const [i, inode] of inodes.entries()) {
+    assert.equal(w.formOf(inode), 'packed hdd');
+    assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
+  }
+  const left = (await w.backing('nvme')).filter((path) => path.startsWith('files/'));
+  assert.deepEqual(
+    left.map((path) => basename(path)),
+    [String(stuck.ino)],
+  );
 });
 
 test('a file that is opened, written, deleted or wanted elsewhere meanwhile loses nothing', async (t) => {
