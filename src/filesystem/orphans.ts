@@ -11,14 +11,24 @@ import type { Context } from './context.js';
 
 /** Releases gather this long, so that one commit serves many. */
 const GATHER_MS = 200;
+/**
+ * While a tree is being deleted its backing files wait for the end of that: unlinking them takes the processors that
+ * whoever deletes is waiting for. Not for longer than this, and not where it is much that others may need the room of.
+ */
+const MOST_WAIT_MS = 2000;
+const MUCH_BYTES = 64 << 20;
 /** Backing files unlinked in one job: programs that open files wait for its thread, too. */
 const BATCH = 512;
 const ENOENT = 2;
+/** The unit of `plainBlocks`. */
+const BLOCK = 512;
 
 export class Orphans {
   /** Without a name, and not yet forgotten by the kernel or still open. */
   private readonly held = new Set<number>();
   private ready: number[] = [];
+  /** What unlinking `ready` gives back, about. */
+  private readyBytes = 0;
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> = Promise.resolve();
 
@@ -52,8 +62,18 @@ export class Orphans {
   private release(ino: number): void {
     if (!this.held.delete(ino)) return;
     this.ready.push(ino);
-    if (this.timer !== null) return;
-    this.timer = setTimeout(() => void this.flush(), GATHER_MS);
+    this.readyBytes += (this.ctx.namespace.get(ino)?.plainBlocks ?? 0) * BLOCK;
+    if (this.timer === null) this.gather(Date.now() + MOST_WAIT_MS);
+  }
+
+  /** Flushes once nothing more comes. */
+  private gather(latest: number): void {
+    const known = this.ready.length;
+    this.timer = setTimeout(() => {
+      const more = this.ready.length > known && this.readyBytes < MUCH_BYTES;
+      if (more && Date.now() < latest) this.gather(latest);
+      else void this.flush();
+    }, GATHER_MS);
     this.timer.unref();
   }
 
@@ -71,6 +91,7 @@ export class Orphans {
 
   private async drain(): Promise<void> {
     const batch = this.ready.splice(0);
+    this.readyBytes = 0;
     if (batch.length === 0) return;
     await this.ctx.namespace.commit();
     for (let i = 0; i < batch.length; i += BATCH) await this.releaseAll(batch.slice(i, i + BATCH));
@@ -108,7 +129,7 @@ export class Orphans {
       if (inode === undefined) return ctx.namespace.removeOrphan(ino);
       // One that fails must not keep the others from their turn.
       if (failed !== 0 && failed !== ENOENT) return this.keep(inode, failed);
-      ctx.tiers.accountPlain(tier, -inode.plainBlocks * 512);
+      ctx.tiers.accountPlain(tier, -inode.plainBlocks * BLOCK);
       this.finish(inode);
     });
   }
