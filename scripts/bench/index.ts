@@ -49,7 +49,9 @@ async function generate(base: string, chunks: number): Promise<void> {
   await volume.store.close();
   const { size } = await stat(databaseOf(base));
   const rate = Math.round(chunks / elapsed);
-  console.log(`${chunks} chunks, ${size >> 20} MiB, filled at ${rate} chunks per second`);
+  console.log(
+    `${chunks} chunks, ${Math.round(size / 2 ** 20)} MiB, filled at ${rate} chunks per second`,
+  );
 }
 
 async function measureAll(base: string, chunks: number, repeats: number, milliseconds: number) {

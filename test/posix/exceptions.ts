@@ -34,8 +34,11 @@ export const WITHOUT_PASSTHROUGH: Exceptions = CACHED;
 const GROUP_EXECUTION =
   'without HANDLE_KILLPRIV the kernel takes set-gid bits with group execution only';
 
+const NO_EMPTY_CHOWN = 'libfuse passes on no SETATTR that changes nothing';
+
 /** channel=fuse-native, beside what its protocol lacks for names. */
 export const LIBFUSE_2_PACKED: Exceptions = {
+  'times: a chown that names nobody moves ctime': NO_EMPTY_CHOWN,
   'times of data: opening to read moves nothing': NOT_TOLD,
   'set-id writes: a set-gid bit without group execution goes': GROUP_EXECUTION,
 };
@@ -73,6 +76,7 @@ export const LIBFUSE_2_PLAIN: Exceptions = {
   'handles: handles and inode numbers last over a remount':
     'libfuse forgets the number of a file when the kernel does',
   'handles: hard links have one handle, different files have different ones': BY_PATH,
+  'times: a chown that names nobody moves ctime': NO_EMPTY_CHOWN,
   'times: birth is when the file was made, and never moves': NO_STATX,
   'handles: statx gives all fields, and one device number for all': NO_STATX,
   'handles: statfs: a new file takes one of those that are free':

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   chmod,
+  chown,
   fstat,
   freshStat,
   futimens,
@@ -71,6 +72,7 @@ const operations: Case[] = [
     (path) => withOpen(path, O.WRONLY | O.TRUNC, () => 0),
     '',
   ),
+  moves('a chown that names nobody', ['ctime'], (path) => chown(path, -1, -1)),
   moves('truncate to less', changed, (path) => truncate(path, 1)),
   moves('truncate to more', changed, (path) => truncate(path, 100)),
   moves('truncate to the same size', changed, (path) => truncate(path, 3)),
