@@ -1,13 +1,14 @@
 /**
- * Access times, as ext4 keeps them under relatime. Who reads past us leaves its time on the backing file; reads
- * that the kernel answers from its cache leave none, so opening counts as reading there.
+ * Access times, as ext4 keeps them. Who reads past us leaves its time on the backing file, by the rules of the mount that
+ * the tier lies on (relatime, mostly); reads that the kernel answers from its cache leave none, so opening counts as
+ * reading there.
  */
 import { MS } from '../config/mount-options.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
 import { now } from './attributes.js';
 import type { Context } from './context.js';
-import { mayRead, mayWrite, O_NOATIME, UTIME_OMIT } from './modes.js';
+import { isDirectory, mayRead, mayWrite, O_NOATIME, UTIME_OMIT } from './modes.js';
 import type { OpenFile } from './open-files.js';
 
 const DAY_SECONDS = 86_400;
@@ -66,8 +67,11 @@ export function touchAccessed(ctx: Context, inode: Inode): void {
 }
 
 function setAccessTime(ctx: Context, inode: Inode, sec: number, nsec: number): boolean {
-  if ((ctx.settings.mount.flags & (MS.NOATIME | MS.RDONLY)) !== 0) return false;
-  if (isRecent(inode) && sec - inode.atimeSec < DAY_SECONDS) return false;
+  const { flags } = ctx.settings.mount;
+  if ((flags & (MS.NOATIME | MS.RDONLY)) !== 0) return false;
+  if ((flags & MS.NODIRATIME) !== 0 && isDirectory(inode.mode)) return false;
+  const isStrict = (flags & MS.STRICTATIME) !== 0;
+  if (!isStrict && isRecent(inode) && sec - inode.atimeSec < DAY_SECONDS) return false;
   inode.atimeSec = sec;
   inode.atimeNsec = nsec;
   return true;

@@ -73,6 +73,8 @@ export interface WorldOptions {
   capacities?: number[];
   /** Long unless told: files settle when a test says so. */
   settleMs?: number;
+  /** MS_* flags of the mount. */
+  mountFlags?: number;
 }
 
 export async function world(t: TestContext, options: WorldOptions = {}): Promise<World> {
@@ -100,7 +102,8 @@ async function makeVolume(root: string, capacities: number[]): Promise<void> {
   await createVolume(join(root, 'volume'), tiers);
 }
 
-function settingsOf({ rules = [], settleMs = 3_600_000 }: WorldOptions): Settings {
+function settingsOf(options: WorldOptions): Settings {
+  const { rules = [], settleMs = 3_600_000, mountFlags: flags = 0 } = options;
   return {
     policy: 'balanced',
     tierDirectories: {},
@@ -122,7 +125,7 @@ function settingsOf({ rules = [], settleMs = 3_600_000 }: WorldOptions): Setting
     configFile: null,
     rules,
     log: 'error',
-    mount: { flags: 0, readOnly: false, allowOther: false, autoUnmount: false, contexts: [] },
+    mount: { flags, readOnly: false, allowOther: false, autoUnmount: false, contexts: [] },
   };
 }
 
