@@ -6,6 +6,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MEASURES, prepareCache, type Measure } from './measures.js';
+import { bytesOf, COMMON_OPTIONS, type CommonOptions } from './options.js';
 import { machine, toJson, toTable, type Row } from './report.js';
 import { openBench, type Bench, type BenchPlace, type Subject } from './subjects.js';
 
@@ -19,29 +20,21 @@ const HELP = `usage: scripts/bench/load [--size GIB] [--repeats N] [--lab DIR | 
   --json       one JSON document with every sample
 `;
 
-interface Options {
+interface Options extends CommonOptions {
   size: number;
-  repeats: number;
   lab: string | undefined;
-  work: string;
-  only: string;
-  json: boolean;
 }
 
 function readOptions(): Options | null {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       size: { type: 'string', default: '2' },
-      repeats: { type: 'string', default: '3' },
       lab: { type: 'string' },
-      work: { type: 'string', default: '/var/tmp' },
-      only: { type: 'string', default: '' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
-  const size = Math.round(Number(values.size) * 2 ** 30);
+  const size = bytesOf(values.size);
   return { ...values, lab: values.lab, size, repeats: Number(values.repeats) };
 }
 

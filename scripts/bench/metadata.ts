@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { must } from '../lib/process.js';
+import { COMMON_OPTIONS, type CommonOptions } from './options.js';
 import { openSubject, SUBJECTS, type Subject, type SubjectName } from './metadata-subjects.js';
 import { machine, toJson, toTable, type Row } from './report.js';
 import { forget, makeDirectories, measure, seconds } from './workers.js';
@@ -31,29 +32,21 @@ const FILES_PER_DIRECTORY = 100;
 const LARGE = 'large/d0000';
 const LONG = { timeoutMs: 3_600_000 };
 
-interface Options {
+interface Options extends CommonOptions {
   files: number;
   list: number;
   processes: number[];
-  repeats: number;
   subjects: SubjectName[];
-  only: string;
-  work: string;
-  json: boolean;
 }
 
 function readOptions(): Options | null {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       files: { type: 'string', default: '10000' },
       list: { type: 'string', default: '100000' },
       processes: { type: 'string', default: '1,4,16' },
-      repeats: { type: 'string', default: '3' },
       subjects: { type: 'string', default: SUBJECTS.join(',') },
-      only: { type: 'string', default: '' },
-      work: { type: 'string', default: '/var/tmp' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;

@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bytesOf, COMMON_OPTIONS, type CommonOptions } from './options.js';
 import { openCache, type Cache } from './pack-downloads.js';
 import { bytesOfFiles, compare, countFiles, dropCaches, syncFilesystem } from './pack-files.js';
 import { INPUTS, type Input } from './pack-inputs.js';
@@ -27,31 +28,23 @@ const HELP = `usage: scripts/bench/pack [--size GIB] [--repeats N] [--subjects N
   --json          one JSON document with every sample
 `;
 
-interface Options {
+interface Options extends CommonOptions {
   size: number;
-  repeats: number;
   subjects: SubjectName[];
-  only: string;
-  work: string;
-  json: boolean;
 }
 
 function readOptions(): Options | null {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       size: { type: 'string', default: '1' },
-      repeats: { type: 'string', default: '3' },
       subjects: { type: 'string', default: Object.keys(SUBJECTS).join(',') },
-      only: { type: 'string', default: '' },
-      work: { type: 'string', default: '/var/tmp' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
   return {
     ...values,
-    size: Math.round(Number(values.size) * 2 ** 30),
+    size: bytesOf(values.size),
     repeats: Number(values.repeats),
     subjects: subjectNames(values.subjects),
   };

@@ -5,6 +5,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bytesOf, COMMON_OPTIONS } from './options.js';
 import { FIGURES, type Column, type Figure } from './read-figures.js';
 import { KINDS, makeInputs, type Input, type Inputs } from './read-inputs.js';
 import { machine, toJson, toTable, type Row } from './report.js';
@@ -31,16 +32,12 @@ interface Task {
 function readOptions() {
   const { values } = parseArgs({
     options: {
+      ...COMMON_OPTIONS,
       size: { type: 'string', default: '1' },
-      repeats: { type: 'string', default: '3' },
       lab: { type: 'string' },
-      work: { type: 'string', default: '/var/tmp' },
-      only: { type: 'string', default: '' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
-  const size = Math.round(Number(values.size) * 2 ** 30);
+  const size = bytesOf(values.size);
   return { ...values, size, repeats: Number(values.repeats) };
 }
 

@@ -1,19 +1,12 @@
 /** Random numbers that replay from their seed. */
+import { randomFrom } from '../seed.js';
 
 export interface Random {
   /** 0 to limit - 1. */
   below(limit: number): number;
 }
 
-/** mulberry32: 32 bits of state are plenty for choosing what a test does next. */
 export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    below(limit) {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-      return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
-    },
-  };
+  const next = randomFrom(seed);
+  return { below: (limit) => Math.floor((next() / 2 ** 32) * limit) };
 }

@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { seed } from '../seed.js';
+import { randomFrom, seed, type Random } from '../seed.js';
 import { native, type ChunkBatch, type PackedPlan, type PackWriter } from '../../src/native.js';
 
 export const VOLUME_ID = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
@@ -19,18 +19,7 @@ export interface Limits {
 export const SMALL: Limits = { min: 256, average: 1024, max: 4096 };
 export const USUAL: Limits = { min: 16 << 10, average: 64 << 10, max: 256 << 10 };
 
-export type Random = () => number;
-
-/** mulberry32: numbers from 0 to 2^32 - 1. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-}
+export { randomFrom, type Random };
 
 /** The seed of this run: `SEED=n` replays one. */
 export function testSeed(context: TestContext): number {
