@@ -13,10 +13,12 @@ import type { Context } from './context.js';
 const GATHER_MS = 200;
 /**
  * While a tree is being deleted its backing files wait for the end of that: unlinking them takes the processors that
- * whoever deletes is waiting for. Not for longer than this, and not where it is much that others may need the room of.
+ * whoever deletes is waiting for. Not for longer than this, and not where their room may be needed: because it is much,
+ * or a tier has little left.
  */
 const MOST_WAIT_MS = 2000;
 const MUCH_BYTES = 64 << 20;
+const LITTLE_LEFT_BYTES = 1 << 30;
 /** Backing files unlinked in one job: programs that open files wait for its thread, too. */
 const BATCH = 512;
 const ENOENT = 2;
@@ -70,11 +72,18 @@ export class Orphans {
   private gather(latest: number): void {
     const known = this.ready.length;
     this.timer = setTimeout(() => {
-      const more = this.ready.length > known && this.readyBytes < MUCH_BYTES;
-      if (more && Date.now() < latest) this.gather(latest);
+      const more = this.ready.length > known && Date.now() < latest;
+      if (more && !this.isRoomNeeded()) this.gather(latest);
       else void this.flush();
     }, GATHER_MS);
     this.timer.unref();
+  }
+
+  private isRoomNeeded(): boolean {
+    const { tiers } = this.ctx;
+    const isShort = (tier: Tier): boolean =>
+      tier.state !== 'missing' && tiers.usage(tier).free < LITTLE_LEFT_BYTES;
+    return this.readyBytes >= MUCH_BYTES || tiers.tiers.some(isShort);
   }
 
   /** Releases at once what nothing holds any more. Never rejects. */

@@ -1,6 +1,7 @@
 /** Names and directories: what programs may rely on when they make, find, link and remove them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fails, isThere, eventually, ME, O_RDWR, ROOT_INO, world } from './world.js';
 
 test('a file that was made is found, with the owner and mode it was made with', async (t) => {
@@ -146,6 +147,22 @@ test('a file deleted while open keeps its data until it is closed, then frees it
   assert.equal(await isThere(path), false);
   assert.deepEqual(w.namespace.orphans(), []);
   assert.equal(w.tiers.usage(w.tiers.tiers[0]).plainBytes, 0);
+});
+
+test('the space of deleted files comes back although more and more is deleted', async (t) => {
+  const w = await world(t);
+  const remove = async (ino: number, name: string): Promise<void> => {
+    await w.operations.unlink(ME, ROOT_INO, name);
+    w.operations.forget(ino);
+  };
+  const first = await w.add('first', 'data');
+  const path = w.backingPath(first);
+  await remove(first, 'first');
+  for (let n = 0; await isThere(path); n++) {
+    const name = `later ${n}`;
+    await remove(await w.add(name, 'data'), name);
+    await setTimeout(10);
+  }
 });
 
 test('a file without a name can be given one later, and then stays', async (t) => {
