@@ -78,10 +78,11 @@ function setAccessTime(ctx: Context, inode: Inode, sec: number, nsec: number): b
 }
 
 /** It was read since it was changed in any way. */
-function isRecent({ atimeSec, atimeNsec, ...inode }: Inode): boolean {
+function isRecent(inode: Inode): boolean {
+  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
   return (
-    isAfter(atimeSec, atimeNsec, inode.mtimeSec, inode.mtimeNsec) &&
-    isAfter(atimeSec, atimeNsec, inode.ctimeSec, inode.ctimeNsec)
+    isAfter(atimeSec, atimeNsec, mtimeSec, mtimeNsec) &&
+    isAfter(atimeSec, atimeNsec, ctimeSec, ctimeNsec)
   );
 }
 
