@@ -1,4 +1,5 @@
 /** The content half of the border to C++ (`native.ts`): cutting files, packs, and plans to read from them. */
+
 /**
  * Where the bytes of a packed file lie: one row per chunk, in file order, as parallel arrays.
  * `packs[i]` indexes `packPaths`; -1 means a run of zeros that is stored nowhere.
@@ -23,7 +24,6 @@ export interface PackedPlan {
 /** A native pack plan with its packs held open; works on after the packs are unlinked. */
 export interface PlanHandle {
   readonly size: number;
-  /** Opens every pack of the plan. @throws ENOENT and others of open(2), with `path`. */
   close(): void;
 }
 
@@ -172,6 +172,7 @@ export interface NativeContent {
   scanPack(path: string, deep: boolean): Promise<PackScan>;
   /** Cuts a torn tail off and seals: the crash recovery of an open pack. @returns the final length. */
   repairPack(path: string, validLength: number): Promise<number>;
+  /** Opens every pack of the plan. @throws ENOENT and others of open(2), with `path`. */
   openPlan(plan: PackedPlan): PlanHandle;
   /**
    * Bytes of the packed file, fewer at its end; at most 64 MiB. For looking into a file, not for serving

@@ -240,6 +240,7 @@ export interface NativeAddon extends NativeContent {
   copyFile(fdIn: number, fdOut: number, control?: CopyControl): Promise<CopyResult>;
   /** Reads a file back from the medium (its clean pages dropped first) and hashes it. */
   digestFile(fd: number, control?: CopyControl): Promise<CopyResult>;
+  // Background work.
   createCopyControl(): CopyControl;
   /** Shared ceiling for background bytes per second; Infinity lifts it, 0 pauses. */
   setBackgroundRate(bytesPerSecond: number): void;

@@ -31,7 +31,9 @@ export async function remount(request: MountRequest): Promise<RemountDocument> {
     if (!readOnly && isReadOnly(mount)) await tell({ readOnly: true });
     throw refused(mountpoint, error);
   }
-  return readOnly ? { ...(await tell({ readOnly })), changed: document.changed } : document;
+  // Only now are the kernel's flags known to be in force: access times go by them.
+  const last = await tell(readOnly ? { readOnly, flags } : { flags });
+  return { ...last, changed: document.changed };
 }
 
 function mountedThere(mountpoint: string, directory: string): MountEntry {

@@ -67,8 +67,8 @@ export function touchAccessed(ctx: Context, inode: Inode): void {
 }
 
 function setAccessTime(ctx: Context, inode: Inode, sec: number, nsec: number): boolean {
-  const { flags } = ctx.settings.mount;
-  if ((flags & (MS.NOATIME | MS.RDONLY)) !== 0) return false;
+  const { flags, readOnly } = ctx.settings.mount;
+  if (readOnly || (flags & MS.NOATIME) !== 0) return false;
   if ((flags & MS.NODIRATIME) !== 0 && isDirectory(inode.mode)) return false;
   const isStrict = (flags & MS.STRICTATIME) !== 0;
   if (!isStrict && isRecent(inode) && sec - inode.atimeSec < DAY_SECONDS) return false;

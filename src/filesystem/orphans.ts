@@ -13,8 +13,8 @@ import type { Context } from './context.js';
 const GATHER_MS = 200;
 /**
  * While a tree is being deleted its backing files wait for the end of that: unlinking them takes the processors that
- * whoever deletes is waiting for. Not for longer than this, and not where their room may be needed: because it is much,
- * or a tier has little left.
+ * whoever deletes is waiting for. Not for longer than about this, and not where their room may be needed: because it is
+ * much, or a tier has little left.
  */
 const MOST_WAIT_MS = 2000;
 const MUCH_BYTES = 64 << 20;
@@ -48,10 +48,6 @@ export class Orphans {
     this.ctx.namespace.removeOrphan(ino);
   }
 
-  has(ino: number): boolean {
-    return this.held.has(ino);
-  }
-
   /** The kernel dropped the inode. Where handles are still being released, they come right after. */
   forget(ino: number): void {
     if (!this.held.has(ino)) return;
@@ -65,14 +61,14 @@ export class Orphans {
     if (!this.held.delete(ino)) return;
     this.ready.push(ino);
     this.readyBytes += (this.ctx.namespace.get(ino)?.plainBlocks ?? 0) * BLOCK;
-    if (this.timer === null) this.gather(Date.now() + MOST_WAIT_MS);
+    if (this.timer === null) this.gather(performance.now() + MOST_WAIT_MS);
   }
 
   /** Flushes once nothing more comes. */
   private gather(latest: number): void {
     const known = this.ready.length;
     this.timer = setTimeout(() => {
-      const more = this.ready.length > known && Date.now() < latest;
+      const more = this.ready.length > known && performance.now() < latest;
       if (more && !this.isRoomNeeded()) this.gather(latest);
       else void this.flush();
     }, GATHER_MS);

@@ -1,5 +1,5 @@
 /** Backing files in a move: build one aside, put it in place, give a replaced one back. */
-import { constants, renameSync } from 'node:fs';
+import { constants, existsSync, renameSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName } from '../config/errors.js';
@@ -137,7 +137,8 @@ export function setAside({ deps }: MoveContext, tier: Tier, ino: number): string
   try {
     renameSync(deps.tiers.backingPath(tier, ino), released);
   } catch (error) {
-    if (errnoName(error) === 'ENOENT') return undefined;
+    // Where the tier's disk is gone too it says ENOENT, and the file may come back with the disk.
+    if (errnoName(error) === 'ENOENT' && existsSync(dirname(released))) return undefined;
     throw error;
   }
   return released;

@@ -12,7 +12,7 @@ import { type JobRecord, openJournal } from './journal.js';
 export interface JobRecovery {
   /** Moves that were under way. */
   jobs: number;
-  /** Of those, records kept because a tier is missing. */
+  /** Of those, records kept because a tier is missing or a file there could not be removed. */
   kept: number;
 }
 
@@ -24,11 +24,11 @@ export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
   const records = journal.all();
   let kept = 0;
   for (const { key, record } of records) {
-    if (await recoverJob(deps, record)) journal.end(key);
+    if (await recoverJob(deps, record).catch(noted(deps, record))) journal.end(key);
     else kept++;
   }
   for (const tier of deps.tiers.tiers) {
-    if (isWritable(tier)) await clearIncoming(deps.tiers, tier);
+    if (isWritable(tier)) await clearIncoming(deps, tier);
   }
   await deps.store.commit();
   if (records.length > 0)
@@ -65,9 +65,23 @@ async function restoreBacking(tiers: TierSet, tier: Tier, ino: number): Promise<
   await native.syncDirectory(dirname(backing));
 }
 
-async function clearIncoming(tiers: TierSet, tier: Tier): Promise<void> {
-  const directory = dirname(tiers.incomingPath(tier, 0));
-  for (const name of await readdir(directory)) await rm(`${directory}/${name}`, { force: true });
+async function clearIncoming(deps: RecoverDeps, tier: Tier): Promise<void> {
+  const directory = dirname(deps.tiers.incomingPath(tier, 0));
+  for (const name of await readdir(directory)) {
+    const path = `${directory}/${name}`;
+    await rm(path, { force: true }).catch(noted(deps, { path }));
+  }
+}
+
+/** What can't be cleaned up takes space, and that is no reason to refuse the volume. */
+function noted({ log }: RecoverDeps, what: object): (error: unknown) => false {
+  return (error) => {
+    log.warn(
+      { ...what, err: error },
+      'what a move left could not be removed; the next start tries again',
+    );
+    return false;
+  };
 }
 
 function isWritable(tier: Tier): boolean {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, open, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { digestFile, MiB, noise, put } from './content.js';
 import { scenario, type TestVolume } from './harness.js';
 import { installed } from './installed.js';
@@ -106,6 +107,27 @@ scenario('flags change one by one, the others stay', { mount: ['noexec'] }, asyn
   await remount(v, 'nodiratime');
   assert.ok((await flags(v)).includes('nodiratime') && !(await flags(v)).includes('relatime'));
 });
+
+scenario('access times follow the flags that a remount gave', { mount: ['ro'] }, async (v) => {
+  await remount(v, 'rw');
+  assert.equal(await isListingNoted(v, 'at first'), true);
+  await remount(v, 'noatime');
+  assert.equal(await isListingNoted(v, 'under noatime'), false);
+  await remount(v, 'relatime');
+  assert.equal(await isListingNoted(v, 'under relatime'), true);
+  await remount(v, 'nodiratime');
+  assert.equal(await isListingNoted(v, 'under nodiratime'), false);
+});
+
+/** Whether listing a new directory moves its access time. */
+async function isListingNoted(v: TestVolume, name: string): Promise<boolean> {
+  const accessed = async (): Promise<number> => (await stat(v.at(name))).atimeMs;
+  await mkdir(v.at(name));
+  const before = await accessed();
+  await setTimeout(20);
+  await readdir(v.at(name));
+  return (await accessed()) > before;
+}
 
 scenario('policy, watermarks, rates and times are changed while programs work', {}, async (v) => {
   const reader = spawn('sh', ['-c', 'read line; cat'], { cwd: v.mountpoint });

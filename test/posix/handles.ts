@@ -101,8 +101,10 @@ const sizes: Case[] = [
   }),
   anyone('statfs of a file says the same as of its directory', (dir) => {
     createFile(`${dir}/f`);
-    assert.equal(statfs(`${dir}/f`).type, statfs(dir).type);
-    assert.equal(statfs(`${dir}/f`).blocks, statfs(dir).blocks);
+    const [before, ofFile, after] = [statfs(dir), statfs(`${dir}/f`), statfs(dir)];
+    assert.equal(ofFile.type, before.type);
+    // What others write on a tier may count between two calls.
+    assert.ok([before.blocks, after.blocks].includes(ofFile.blocks));
   }),
   anyone('st_blocks counts what is stored, st_blksize is 4096', (dir) => {
     createFile(`${dir}/f`, Buffer.alloc(100_000, 1));

@@ -5,6 +5,7 @@
  */
 import { liveChanges } from '../../config/live.js';
 import { checkTierNames } from '../../config/settings.js';
+import type { KernelMount } from '../../config/types.js';
 import { setLevel } from '../../observe/log.js';
 import type { Handler } from '../control.js';
 import type { RemountDocument } from '../documents.js';
@@ -12,7 +13,10 @@ import { makeDurable, type Parts } from '../parts.js';
 import { settingsFor, type MountPlan } from '../preflight.js';
 import { textArgument } from './find.js';
 
-/** Arguments: `options`, our own ones as text for `-o`; `readOnly`, where it is to change. */
+/**
+ * Arguments: `options`, our own ones as text for `-o`; `readOnly`, where it is to change; `flags`, MS_* bits that the
+ * kernel has now.
+ */
 export function createRemount(parts: Parts): Handler {
   let pausedBefore = false;
   let turn: Promise<unknown> = Promise.resolve();
@@ -20,23 +24,25 @@ export function createRemount(parts: Parts): Handler {
   async function becomeReadOnly(): Promise<void> {
     pausedBefore = parts.migration.status().state === 'paused';
     parts.migration.pause();
+    await parts.filesystem.releaseDeleted();
     await makeDurable(parts);
-    setReadOnly(parts.plan, true);
+    setMount(parts.plan, { readOnly: true });
     await parts.tiers.setReadOnly(true);
   }
 
   async function becomeWritable(): Promise<void> {
     await parts.tiers.setReadOnly(false);
-    setReadOnly(parts.plan, false);
+    setMount(parts.plan, { readOnly: false });
     if (!pausedBefore && parts.plan.settings.migrateRate !== 0) parts.migration.resume();
   }
 
   async function remount(args: Record<string, unknown>): Promise<RemountDocument> {
     const { mountpoint, directory: volume, settings } = parts.plan;
     const changed = await changeSettings(parts, textArgument(args, 'options'));
-    const { readOnly = settings.mount.readOnly } = args;
+    const { readOnly = settings.mount.readOnly, flags } = args;
     if (readOnly === true && !settings.mount.readOnly) await becomeReadOnly();
     if (readOnly === false && settings.mount.readOnly) await becomeWritable();
+    if (Number.isInteger(flags)) setMount(parts.plan, { flags: flags as number });
     parts.log.info({ changed, readOnly: settings.mount.readOnly }, 'remounted');
     return { mountpoint, volume, readOnly: settings.mount.readOnly, changed };
   }
@@ -68,6 +74,6 @@ async function changeSettings({ plan, migration, log }: Parts, text: string): Pr
   return Object.keys(changes);
 }
 
-function setReadOnly({ settings }: MountPlan, readOnly: boolean): void {
-  settings.mount = { ...settings.mount, readOnly };
+function setMount({ settings }: MountPlan, change: Partial<KernelMount>): void {
+  settings.mount = { ...settings.mount, ...change };
 }
