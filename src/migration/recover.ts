@@ -4,6 +4,7 @@
  */
 import { access, readdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoName } from '../config/errors.js';
 import { native } from '../native.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import type { MigrationDeps } from './deps.js';
@@ -24,7 +25,7 @@ export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
   const records = journal.all();
   let kept = 0;
   for (const { key, record } of records) {
-    if (await recoverJob(deps, record).catch(noted(deps, record))) journal.end(key);
+    if (await recoverJob(deps, record)) journal.end(key);
     else kept++;
   }
   for (const tier of deps.tiers.tiers) {
@@ -37,7 +38,9 @@ export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
 }
 
 /**
- * @returns false where a tier that it needs is not there. Tiers that are there are handled at once.
+ * @returns false where a tier that it needs is not there, or does not let go of what is to be removed. Tiers that are
+ * there are handled at once. @throws where a copy that the namespace relies on can't be put in place: its volume must not
+ * start, for what is in `incoming/` goes next
  */
 async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean> {
   const { tiers, namespace } = deps;
@@ -48,7 +51,7 @@ async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean
     if (!tier) continue;
     if (!isWritable(tier)) complete = false;
     else if (tier.id === plainTier) await restoreBacking(tiers, tier, record.ino);
-    else await rm(tiers.backingPath(tier, record.ino), { force: true });
+    else if (!(await tryRemove(deps, tiers.backingPath(tier, record.ino)))) complete = false;
   }
   return complete;
 }
@@ -67,30 +70,31 @@ async function restoreBacking(tiers: TierSet, tier: Tier, ino: number): Promise<
 
 async function clearIncoming(deps: RecoverDeps, tier: Tier): Promise<void> {
   const directory = dirname(deps.tiers.incomingPath(tier, 0));
-  for (const name of await readdir(directory)) {
-    const path = `${directory}/${name}`;
-    await rm(path, { force: true }).catch(noted(deps, { path }));
-  }
+  for (const name of await readdir(directory)) await tryRemove(deps, `${directory}/${name}`);
 }
 
-/** What can't be cleaned up takes space, and that is no reason to refuse the volume. */
-function noted({ log }: RecoverDeps, what: object): (error: unknown) => false {
-  return (error) => {
-    log.warn(
-      { ...what, err: error },
-      'what a move left could not be removed; the next start tries again',
-    );
+/** What can't be removed takes space, and that is no reason to refuse the volume. */
+async function tryRemove({ log }: RecoverDeps, path: string): Promise<boolean> {
+  try {
+    await rm(path, { force: true });
+    return true;
+  } catch (error) {
+    log.warn({ path, err: error }, 'what a move left could not be removed');
     return false;
-  };
+  }
 }
 
 function isWritable(tier: Tier): boolean {
   return tier.state === 'ok' || tier.state === 'full';
 }
 
+/** @throws where that can't be told: what is not seen must not be taken for lost, nor removed. */
 async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoName(error) === 'ENOENT') return false;
+    throw error;
+  }
 }

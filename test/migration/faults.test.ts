@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -217,6 +217,27 @@ test('a rename that a power cut undid is done again, from the verified copy', as
   assert.deepEqual(await w.backing('nvme'), []);
   assert.equal((await w.backing('hdd')).length, 1);
   assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 0, kept: 0 });
+});
+
+test('a verified copy that can not be put in place keeps the volume from starting, and stays', async (t) => {
+  const w = await world(t);
+  const data = randomBytesOf('only copy', 5000);
+  const inode = await w.add('f', data);
+  const nvme = w.tiers.byName('nvme')!;
+  const [place, incoming] = [
+    w.tiers.backingPath(nvme, inode.ino),
+    w.tiers.incomingPath(nvme, inode.ino),
+  ];
+  // As after a power cut that undid the rename.
+  const record = JSON.stringify({ v: 1, ino: inode.ino, source: 0, target: nvme.id });
+  w.store.table('jobs').put(Buffer.alloc(8, 1), Buffer.from(record));
+  await rename(place, incoming);
+  await rename(dirname(place), `${dirname(place)}-elsewhere`);
+  await assert.rejects(recoverJobs({ ...w, log: quiet }), { code: 'ENOENT' });
+  assert.ok((await readFile(incoming)).equals(data));
+  await rename(`${dirname(place)}-elsewhere`, dirname(place));
+  await recoverJobs({ ...w, log: quiet });
+  assert.ok((await w.read(inode)).equals(data));
 });
 
 test('a copy whose switch was not durable goes, the file stays where it was', async (t) => {

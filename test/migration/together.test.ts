@@ -1,13 +1,12 @@
 /** Small files that are packed in one step: the same result as one by one, whatever befalls some of them. */
 import assert from 'node:assert/strict';
-import { mkdir, open, rm } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import { recoverJobs } from '../../src/migration/migration.js';
 import type { Inode } from '../../src/namespace/types.js';
 import { native, type PackedPlan } from '../../src/native.js';
-import type { Log } from '../../src/observe/log.js';
 import { ggufFile, type GgufValue } from '../../scripts/fixtures/gguf-writer.js';
 import { atEnd, quiet, randomBytesOf, type World, world } from './world.js';
 
@@ -66,7 +65,7 @@ async function addAll(w: World, all: readonly Buffer[]): Promise<Inode[]> {
   return inodes;
 }
 
-const demoteAll = (w: World, inodes: readonly Inode[]): Promise<unknown> =>
+const demoteAll = (w: World, inodes: readonly Inode[]): Promise<PromiseSettledResult<void>[]> =>
   Promise.allSettled(inodes.map((inode) => w.done('demote', inode, 'hdd')));
 
 test('small files are packed together, just as they would be one by one', async (t) => {
@@ -123,10 +122,24 @@ test('an old copy that can not be removed costs no other file of the group its m
     [stuck.ino.toString(16)],
   );
   // The journal knows of that one alone, and what is in the way keeps no volume from starting.
-  const { store, namespace, tiers } = w;
-  const log = quiet as unknown as Log;
-  assert.deepEqual(await recoverJobs({ store, namespace, tiers, log }), { jobs: 1, kept: 0 });
+  assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 1, kept: 0 });
   assert.deepEqual(await left(), []);
+});
+
+test('old copies on a disk that vanishes after the switch are removed once it is back', async (t) => {
+  let vanish = async (): Promise<void> => undefined;
+  const w = await world(t, { wrap: watching([], () => vanish()) });
+  const root = join(w.tiers.byName('nvme')!.path, '.coral-reef');
+  const all = Array.from({ length: 9 }, (_, i) => randomBytesOf(`${i}`, 3000 + i));
+  const inodes = await addAll(w, all);
+  vanish = () => rename(root, `${root}-elsewhere`);
+  const ended = await demoteAll(w, inodes);
+  assert.ok(ended.every(({ status }) => status === 'rejected'));
+  await rename(`${root}-elsewhere`, root);
+  assert.equal((await w.backing('nvme')).length, all.length);
+  assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: all.length, kept: 0 });
+  assert.deepEqual(await w.backing('nvme'), []);
+  for (const [i, inode] of inodes.entries()) assert.ok((await w.read(inode)).equals(all[i]));
 });
 
 test('a file that is opened, written, deleted or wanted elsewhere meanwhile loses nothing', async (t) => {
