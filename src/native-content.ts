@@ -78,6 +78,11 @@ export interface GroupBatch extends ChunkBatch {
   readonly digest: Buffer;
 }
 
+/** Chunks as they go into a pack, held in native memory until released. */
+export interface EncodedChunks {
+  release(): void;
+}
+
 export interface AppendResult {
   /** Offset of each appended record in the pack. */
   offsets: Float64Array;
@@ -89,12 +94,8 @@ export interface AppendResult {
 export interface PackWriter {
   /** Bytes in the pack so far. */
   readonly size: number;
-  /**
-   * Compresses and appends the chunks of `batch` named by `indexes` (ascending), in that order.
-   * `level` 0 stores as is, 1..19 is zstd's for what repeats itself; what does not shrink by 1/16 is stored as is.
-   * One call at a time.
-   */
-  append(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<AppendResult>;
+  /** In their order; one call at a time. */
+  append(chunks: EncodedChunks): Promise<AppendResult>;
   /**
    * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
    * also where another pack than `sourceId` lies there.
@@ -105,7 +106,7 @@ export interface PackWriter {
     offsets: Float64Array,
     stored: Uint32Array,
   ): Promise<AppendResult>;
-  /** fdatasync. */
+  /** fdatasync of what was appended before; may run beside the other calls. */
   sync(): Promise<void>;
   /** Writes the index and the footer, syncs. The pack is then immutable. */
   seal(): Promise<void>;
@@ -167,6 +168,11 @@ export interface NativeContent {
     control?: CopyControl,
   ): Promise<FileGroup>;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
+  /**
+   * Compresses the chunks of `batch` named by `indexes`, in that order. `level` 0 stores as is, 1..19 is zstd's for what
+   * repeats itself; what does not shrink by 1/16 is stored as is. The batch may be released meanwhile.
+   */
+  encodeChunks(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<EncodedChunks>;
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
   /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */
   scanPack(path: string, deep: boolean): Promise<PackScan>;

@@ -30,6 +30,38 @@ export function loopFilesystem(
   return mountpoint;
 }
 
+/** A filesystem whose medium can fail: it takes what is written, and writing it back is an error once there is no room. */
+export interface ThinFilesystem {
+  path: string;
+  /** How much the medium behind it holds, in bytes. */
+  setRoom(bytes: number): void;
+}
+
+/** Without a journal, so that only the data that found no room fails. Unmounted and removed by `atEnd`. */
+export function thinFilesystem(
+  atEnd: (clean: () => void) => void,
+  bytes: number,
+  room: number,
+): ThinFilesystem {
+  const root = mkdtempSync(join(tmpdir(), 'coral-reef-thin-'));
+  const [medium, mountpoint] = [join(root, 'medium'), join(root, 'mnt')];
+  for (const path of [medium, mountpoint]) mkdirSync(path);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${room}`, 'tmpfs', medium]);
+  atEnd(() => {
+    for (const path of [mountpoint, medium]) execFileSync('umount', ['-l', '-q', path]);
+    rmSync(root, { recursive: true });
+  });
+  const image = join(medium, 'image');
+  writeFileSync(image, '');
+  truncateSync(image, bytes);
+  execFileSync('mkfs.ext4', ['-q', '-F', '-O', '^has_journal', image]);
+  execFileSync('mount', ['-o', 'loop', image, mountpoint]);
+  return {
+    path: mountpoint,
+    setRoom: (size) => execFileSync('mount', ['-o', `remount,size=${size}`, medium]),
+  };
+}
+
 /** Bytes in use on the filesystem of `path`, with everything written. */
 export function usedBytes(path: string): number {
   execFileSync('sync', ['--file-system', path]);

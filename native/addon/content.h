@@ -10,6 +10,7 @@
 
 #include "addon/async.h"
 #include "content/chunk_reader.h"
+#include "content/encode_chunks.h"
 #include "io/copy_control.h"
 #include "io/unique_fd.h"
 
@@ -21,11 +22,19 @@ struct BatchHandle {
   std::shared_ptr<const ChunkBatch> batch;
 };
 
+struct EncodedHandle {
+  std::shared_ptr<const std::vector<EncodedChunk>> chunks;
+};
+
 template <typename T>
 struct HandleTag;
 template <>
 struct HandleTag<BatchHandle> {
   static constexpr napi_type_tag value = {0x636f72616c2d6261, 0x7463682d68616e64};
+};
+template <>
+struct HandleTag<EncodedHandle> {
+  static constexpr napi_type_tag value = {0x636f72616c2d656e, 0x636f6465642d6861};
 };
 template <>
 struct HandleTag<CopyControl> {

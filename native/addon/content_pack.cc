@@ -1,4 +1,4 @@
-// PackWriter, scanPack and repairPack for JavaScript.
+// encodeChunks, PackWriter, scanPack and repairPack for JavaScript.
 #include <atomic>
 
 #include "addon/content.h"
@@ -47,19 +47,39 @@ Finish FinishAppended(std::shared_ptr<const Appended> appended) {
   };
 }
 
-Napi::Value Append(const Napi::CallbackInfo& info, const std::shared_ptr<WriterHandle>& handle) {
+Napi::Value Encode(const Napi::CallbackInfo& info) {
   const auto held = HeldBy<BatchHandle>(info[0]);
   std::vector<uint32_t> indexes;
   uint64_t level = 0;
   if (held == nullptr || held->batch == nullptr || !ReadUint32s(info[1], &indexes) ||
       !ReadInteger(info[2], &level) || level > 19) {
+    return Rejected(info.Env(), Status::Error(EINVAL, "encode"));
+  }
+  auto chunks = std::make_shared<std::vector<EncodedChunk>>();
+  return RunAsync(
+      info.Env(), WorkerPool::Background(),
+      [batch = held->batch, indexes = std::move(indexes), level, chunks] {
+        return EncodeChunks(batch, indexes, static_cast<int>(level), chunks.get());
+      },
+      [chunks](Napi::Env env) -> Napi::Value {
+        auto handle = std::make_shared<EncodedHandle>(EncodedHandle{chunks});
+        auto object = NewHolder(env, handle);
+        AddMethod(object, "release",
+                  [handle](const Napi::CallbackInfo&) { handle->chunks.reset(); });
+        return object;
+      });
+}
+
+Napi::Value Append(const Napi::CallbackInfo& info, const std::shared_ptr<WriterHandle>& handle) {
+  const auto held = HeldBy<EncodedHandle>(info[0]);
+  if (held == nullptr || held->chunks == nullptr) {
     return Rejected(info.Env(), Status::Error(EINVAL, "append"));
   }
   auto appended = std::make_shared<Appended>();
   return RunOnWriter(
       info.Env(), handle, WorkerPool::Background(),
-      [batch = held->batch, indexes = std::move(indexes), level, appended](PackWriter& writer) {
-        return writer.Append(*batch, indexes, static_cast<int>(level), appended.get());
+      [chunks = held->chunks, appended](PackWriter& writer) {
+        return writer.Append(*chunks, appended.get());
       },
       FinishAppended(appended));
 }
@@ -83,6 +103,14 @@ Napi::Value CopyRecords(const Napi::CallbackInfo& info,
       FinishAppended(appended));
 }
 
+// Beside whatever else runs on the writer.
+Napi::Value Sync(const Napi::CallbackInfo& info, const std::shared_ptr<WriterHandle>& handle) {
+  if (handle->writer == nullptr) return Rejected(info.Env(), Status::Error(EBADF, "pack writer"));
+  return RunAsync(
+      info.Env(), WorkerPool::Background(), [writer = handle->writer] { return writer->Sync(); },
+      Undefined);
+}
+
 void Close(const std::shared_ptr<WriterHandle>& handle) {
   if (handle->writer == nullptr) return;
   handle->writer->Cancel();
@@ -101,11 +129,8 @@ Napi::Object NewWriter(Napi::Env env, std::shared_ptr<PackWriter> writer) {
             [handle](const Napi::CallbackInfo& info) { return Append(info, handle); });
   AddMethod(object, "copyRecords",
             [handle](const Napi::CallbackInfo& info) { return CopyRecords(info, handle); });
-  AddMethod(object, "sync", [handle](const Napi::CallbackInfo& info) {
-    return RunOnWriter(
-        info.Env(), handle, WorkerPool::Background(), [](PackWriter& held) { return held.Sync(); },
-        Undefined);
-  });
+  AddMethod(object, "sync",
+            [handle](const Napi::CallbackInfo& info) { return Sync(info, handle); });
   AddMethod(object, "seal", [handle](const Napi::CallbackInfo& info) {
     return RunOnWriter(
         info.Env(), handle, WorkerPool::Background(), [](PackWriter& held) { return held.Seal(); },
@@ -193,6 +218,7 @@ Napi::Value Repair(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void RegisterPacks(Napi::Env, Napi::Object exports) {
+  AddMethod(exports, "encodeChunks", Encode);
   AddMethod(exports, "createPackWriter", CreatePackWriter);
   AddMethod(exports, "scanPack", Scan);
   AddMethod(exports, "repairPack", Repair);

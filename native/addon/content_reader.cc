@@ -1,5 +1,5 @@
-// ChunkReader and ChunkBatch for JavaScript: one batch is always in the making while another is
-// used.
+// ChunkReader and ChunkBatch for JavaScript: batches are made ahead while one is used.
+#include <deque>
 #include <optional>
 
 #include "addon/content.h"
@@ -8,6 +8,10 @@
 namespace coral::addon {
 
 namespace {
+
+// Batches that wait to be used: so many that making them goes on while the event loop, or whoever
+// uses one, is held up for a moment.
+constexpr size_t kAhead = 3;
 
 struct Step {
   Status status;
@@ -24,28 +28,30 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
     if (waiting_) return Rejected(env, Status::Error(EBUSY, "next"));
     if (closed_) return Rejected(env, Status::Error(ECANCELED, "next"));
     auto deferred = Napi::Promise::Deferred::New(env);
-    if (ready_) {
-      const auto step = *std::move(ready_);
-      ready_.reset();
-      Deliver(env, deferred, step);
-    } else {
+    if (ready_.empty()) {
       queue_->Hold(env);
       waiting_ = deferred;
-      if (!running_) Start();
+    } else {
+      Deliver(env, deferred, ready_.front());
+      // An end or an error stays, for whoever asks again.
+      if (ready_.front().batch != nullptr) ready_.pop_front();
     }
+    StartNext();
     return deferred.Promise();
   }
 
   void Close() {
     if (closed_) return;
     closed_ = true;
-    ready_.reset();
+    ready_.clear();
     reader_->Cancel();
     if (!running_) reader_->Release();
   }
 
  private:
-  void Start() {
+  void StartNext() {
+    const bool ended = !ready_.empty() && ready_.back().batch == nullptr;
+    if (running_ || closed_ || ended || ready_.size() >= kAhead) return;
     running_ = true;
     CopyPool().Submit([self = shared_from_this()] {
       Step step;
@@ -58,10 +64,10 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
   void Finished(Napi::Env env, const Step& step) {
     running_ = false;
     if (closed_) reader_->Release();
-    if (!waiting_) {
-      if (!closed_) ready_ = step;
-      return;
-    }
+    const bool wanted = waiting_.has_value();
+    if (!closed_ && (!wanted || step.batch == nullptr)) ready_.push_back(step);
+    StartNext();
+    if (!wanted) return;
     Napi::HandleScope scope(env);
     const auto deferred = *waiting_;
     waiting_.reset();
@@ -69,13 +75,12 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
     queue_->Release(env);
   }
 
-  void Deliver(Napi::Env env, const Napi::Promise::Deferred& deferred, const Step& step) {
+  static void Deliver(Napi::Env env, const Napi::Promise::Deferred& deferred, const Step& step) {
     if (!step.status.ok()) {
       deferred.Reject(ToError(env, step.status).Value());
     } else if (step.batch == nullptr) {
       deferred.Resolve(env.Null());
     } else {
-      if (!closed_) Start();
       deferred.Resolve(NewBatch(env, step.batch));
     }
   }
@@ -83,7 +88,7 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
   const std::shared_ptr<ChunkReader> reader_;
   const std::shared_ptr<TaskQueue> queue_;
   std::optional<Napi::Promise::Deferred> waiting_;
-  std::optional<Step> ready_;
+  std::deque<Step> ready_;
   bool running_ = false;
   bool closed_ = false;
 };

@@ -151,29 +151,32 @@ void JoinFour(const uint8_t* in, size_t count, uint8_t* out) {
   }
 }
 
+using CountTable = std::array<double, kSamples * kSampleBytes + 1>;
+
 // n * log2(n) for every count that a sample can have.
-double CountTimesLog(uint32_t count) {
+const CountTable& CountTimesLog() {
   static const auto* table = [] {
-    auto* values = new std::array<double, kSamples * kSampleBytes + 1>{};
+    auto* values = new CountTable{};
     for (size_t n = 2; n < values->size(); n++) (*values)[n] = n * std::log2(n);
     return values;
   }();
-  return (*table)[count];
+  return *table;
 }
 
 // Bits that the bytes counted need by their order-0 entropy. Few bytes seem to need less than they
 // do: Miller and Madow's correction, half a nat for each value but one.
 double BitsOf(const Histogram& histogram) {
+  const auto& count_times_log = CountTimesLog();
   uint32_t total = 0;
   uint32_t values = 0;
   double sum = 0;
   for (const auto count : histogram) {
     total += count;
     values += count > 0 ? 1 : 0;
-    sum += CountTimesLog(count);
+    sum += count_times_log[count];
   }
   if (total == 0) return 0;
-  return CountTimesLog(total) - sum + (values - 1) / (2 * std::log(2.0));
+  return count_times_log[total] - sum + (values - 1) / (2 * std::log(2.0));
 }
 
 Histogram Sum(const Histogram& a, const Histogram& b) {

@@ -17,7 +17,7 @@ constexpr uint32_t kWorthwhile = 16;
 // What a search for repetitions has to save over a code for single bytes alone, which is made and
 // undone faster.
 constexpr uint32_t kWorthSearching = 64;
-// With so many bits per byte nothing but repetitions can help, and the probe found none.
+// With so many bits per byte nothing but repetitions can help.
 constexpr double kNoise = 7.6;
 // Planes repeat themselves rarely, and by chance often in few bytes: a thorough search for that
 // costs more than it finds.
@@ -80,14 +80,14 @@ uint32_t MostThatIsWorthwhile(uint32_t length) {
 Encoded Encoder::Encode(const uint8_t* data, uint32_t length) {
   if (level_ == 0) return {Codec::kAsIs, 0, length, nullptr};
   const auto look = LookAtBytes(data, length);
-  if (look.planes != probed_planes_) return Probe(look.planes, data, length);
-  if (choice_.method == Method::kAsIs && look.bits_per_byte < kNoise) {
-    return Probe(look.planes, data, length);
+  const bool noise = look.bits_per_byte >= kNoise;
+  if (look.planes != probed_planes_ || (choice_.method == Method::kAsIs && !noise)) {
+    return Probe(look.planes, noise, data, length);
   }
   return Try(choice_, data, length);
 }
 
-Encoded Encoder::Probe(unsigned planes, const uint8_t* data, uint32_t length) {
+Encoded Encoder::Probe(unsigned planes, bool noise, const uint8_t* data, uint32_t length) {
   probed_planes_ = planes;
   choice_ = {Method::kAsIs, 1};
   Encoded best{Codec::kAsIs, 0, length, nullptr};
@@ -97,7 +97,7 @@ Encoded Encoder::Probe(unsigned planes, const uint8_t* data, uint32_t length) {
     best = std::move(encoded);
     choice_ = choice;
   };
-  consider({Method::kEntropy, planes}, 0);
+  if (!noise) consider({Method::kEntropy, planes}, 0);
   consider({Method::kMatches, planes}, best.length / kWorthSearching);
   if (planes > 1) consider({Method::kMatches, 1}, best.length / kWorthSearching);
   return best;

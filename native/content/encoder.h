@@ -32,7 +32,7 @@ class Encoder {
   };
 
   Encoded Try(const Choice& choice, const uint8_t* data, uint32_t length) const;
-  Encoded Probe(unsigned planes, const uint8_t* data, uint32_t length);
+  Encoded Probe(unsigned planes, bool noise, const uint8_t* data, uint32_t length);
 
   const int level_;
   Choice choice_;               // What the last probe found best.

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "content/parallel.h"
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
@@ -13,19 +12,8 @@
 
 namespace coral {
 
-// One record on its way to the file: the header is encoded when its offset is known.
-struct PackWriter::Pending {
-  RecordHeader header;
-  const uint8_t* payload = nullptr;
-  std::shared_ptr<const void> owner;
-  RecordHeaderBytes bytes = {};
-};
-
 namespace {
 
-constexpr unsigned kCompressHelpers = 1;
-// Chunks that share an encoder: one is tried out in several ways for the others.
-constexpr size_t kRun = 16;
 // Bytes that are left dirty. Writing the last page of each few again costs little.
 constexpr uint64_t kWriteback = 8 << 20;
 
@@ -83,49 +71,28 @@ Status PackWriter::CheckUsable() const {
   return Status::Ok();
 }
 
-void PackWriter::Encode(Encoder& encoder, const ChunkBatch& batch, size_t chunk, Pending* record) {
-  auto encoded = encoder.Encode(batch.chunk(chunk), batch.lengths[chunk]);
-  record->header = {encoded.codec, encoded.planes, batch.lengths[chunk], encoded.length,
-                    batch.hashes[chunk]};
-  record->payload = encoded.payload == nullptr ? batch.chunk(chunk) : encoded.payload.get();
-  record->owner = std::move(encoded.payload);
-  record->header.checksum = Checksum(record->payload, encoded.length);
-}
-
-Status PackWriter::Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
-                          Appended* appended) {
+Status PackWriter::Append(const std::vector<EncodedChunk>& chunks, Appended* appended) {
   auto status = CheckUsable();
-  if (!status.ok()) return status;
-  for (const auto i : indexes) {
-    if (i >= batch.count() || batch.zero[i] != 0) return Status::Error(EINVAL, "append", path_);
-  }
-  std::vector<Pending> records(indexes.size());
-  const size_t runs = (records.size() + kRun - 1) / kRun;
-  ParallelFor(WorkerPool::Background(), level > 0 ? kCompressHelpers : 0, runs, [&](size_t run) {
-    Encoder encoder(level);
-    const size_t end = std::min((run + 1) * kRun, records.size());
-    for (size_t n = run * kRun; n < end; n++) {
-      Encode(encoder, batch, indexes[n], &records[n]);
-    }
-  });
-  return Write(records, appended);
+  return status.ok() ? Write(chunks, appended) : status;
 }
 
 // Writes all or nothing.
-Status PackWriter::Write(std::vector<Pending>& records, Appended* appended) {
-  if (records.size() > kMaxRecords - entries_.size()) {
+Status PackWriter::Write(const std::vector<EncodedChunk>& chunks, Appended* appended) {
+  if (chunks.size() > kMaxRecords - entries_.size()) {
     return Status::Error(EFBIG, "append", path_);
   }
   const uint64_t start = size_;
   uint64_t end = start;
+  std::vector<RecordHeaderBytes> headers(chunks.size());
   std::vector<iovec> parts;
   std::vector<IndexEntry> entries;
-  for (auto& record : records) {
-    EncodeRecordHeader(record.header, seed_, end, record.bytes.data());
-    parts.push_back(Part(record.bytes.data(), record.bytes.size()));
-    parts.push_back(Part(record.payload, record.header.payload));
-    entries.push_back({record.header.hash, end, record.header.stored(), record.header.length});
-    end += record.header.stored();
+  for (size_t i = 0; i < chunks.size(); i++) {
+    const auto& header = chunks[i].header;
+    EncodeRecordHeader(header, seed_, end, headers[i].data());
+    parts.push_back(Part(headers[i].data(), headers[i].size()));
+    parts.push_back(Part(chunks[i].payload, header.payload));
+    entries.push_back({header.hash, end, header.stored(), header.length});
+    end += header.stored();
   }
   auto status = WriteAt(fd_.get(), std::move(parts), start);
   if (!status.ok()) {
@@ -207,9 +174,9 @@ Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPl
   status = ReadAt(source.fd(), buffer.get(), length, start, &got);
   if (!status.ok()) return WithPath(status, source.path());
   if (got < length) return Status::Error(EBADMSG, "record beyond the end", source.path());
-  std::vector<Pending> pending(last - first);
+  std::vector<EncodedChunk> chunks(last - first);
   for (size_t i = first; i < last; i++) {
-    auto& record = pending[i - first];
+    auto& record = chunks[i - first];
     const uint8_t* bytes = buffer.get() + (records.offsets[i] - start);
     if (records.stored[i] <= kRecordHeaderSize ||
         !DecodeRecordHeader(bytes, seed, records.offsets[i], &record.header) ||
@@ -219,10 +186,11 @@ Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPl
     }
     record.payload = bytes + kRecordHeaderSize;
   }
-  return Write(pending, appended);
+  return Write(chunks, appended);
 }
 
 Status PackWriter::Sync() {
+  std::lock_guard lock(sync_mutex_);
   if (broken_) return Status::Error(EIO, "fdatasync", path_);
   Status status = Status::Ok();
   if (fdatasync(fd_.get()) != 0) status = Status::FromErrno("fdatasync", path_);
@@ -230,7 +198,7 @@ Status PackWriter::Sync() {
     status = SyncDirectoryOf(path_);
     linked_ = status.ok();
   }
-  broken_ = !status.ok();
+  if (!status.ok()) broken_ = true;
   return status;
 }
 

@@ -8,11 +8,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "content/chunk_reader.h"
-#include "content/encoder.h"
+#include "content/encode_chunks.h"
 #include "content/pack_file.h"
 #include "content/pack_format.h"
 #include "io/status.h"
@@ -47,13 +47,14 @@ class PackWriter {
   // One of the following at a time, on a pool thread.
   // After an error of Append or CopyRecords nothing was added, and the writer can still be used.
   // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
-  Status Append(const ChunkBatch& batch, const std::vector<uint32_t>& indexes, int level,
-                Appended* appended);
+  Status Append(const std::vector<EncodedChunk>& chunks, Appended* appended);
   // EBADMSG where a record is damaged, or the file is not pack `source_id` of this volume.
   Status CopyRecords(const std::string& source_path, uint64_t source_id,
                      const RecordPlaces& records, Appended* appended);
-  Status Sync();
   Status Seal();
+
+  // Any thread, beside the others: what was appended before the call is durable after it.
+  Status Sync();
 
   // Any thread.
   uint64_t size() const { return size_; }
@@ -61,11 +62,8 @@ class PackWriter {
   void Cancel() { control_.Cancel(); }
 
  private:
-  struct Pending;
-
-  static void Encode(Encoder& encoder, const ChunkBatch& batch, size_t chunk, Pending* record);
   Status CheckUsable() const;
-  Status Write(std::vector<Pending>& records, Appended* appended);
+  Status Write(const std::vector<EncodedChunk>& chunks, Appended* appended);
   Status CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records, size_t first,
                  size_t last, Appended* appended);
   void BeginWriteback();
@@ -76,14 +74,17 @@ class PackWriter {
   const PackIdentity identity_;
   const uint64_t seed_;
   std::atomic<uint64_t> size_ = kFirstRecord;
+  std::atomic<bool> broken_ = false;
   CopyControl control_;
 
   // Used by one call at a time.
   std::vector<IndexEntry> entries_;
   uint64_t written_ = 0;  // Write-back was begun up to here.
-  bool broken_ = false;
   bool sealed_ = false;
-  bool linked_ = false;  // The directory entry is durable.
+
+  // The kernel tells of an error once: whoever syncs next must see that it was told.
+  std::mutex sync_mutex_;
+  bool linked_ = false;  // The directory entry is durable; guarded by sync_mutex_
 };
 
 }  // namespace coral

@@ -1,11 +1,14 @@
 /** The packs being written, one per tier. */
-import type { ChunkBatch } from '../native.js';
+import { native, type ChunkBatch } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { TierWriter, type Appended, type PackWriterDeps } from './tier-writer.js';
 import type { Use } from './uses.js';
 
 export interface PackWriters {
-  /** Appends chunks; their pack is in `use.packs` before the first byte is written. @throws ENOSPC */
+  /**
+   * Appends chunks, in the order of the calls; those that wait for their turn are compressed meanwhile. Their pack is in
+   * `use.packs` before the first byte is written. @throws ENOSPC
+   */
   append(
     tier: Tier,
     batch: ChunkBatch,
@@ -46,8 +49,17 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
   }
 
   return {
-    append: (tier, batch, indexes, level, use) =>
-      on(tier).write(use, (writer) => writer.append(batch, indexes, level)),
+    async append(tier, batch, indexes, level, use) {
+      const encoding = native.encodeChunks(batch, indexes, level);
+      try {
+        return await on(tier).write(use, async (writer) => writer.append(await encoding));
+      } finally {
+        encoding.then(
+          (chunks) => chunks.release(),
+          () => {},
+        );
+      }
+    },
     copy: (tier, source, offsets, stored, use) =>
       on(tier).write(use, (writer) =>
         writer.copyRecords(source.path, source.packId, offsets, stored),

@@ -36,7 +36,7 @@ export async function packTogether(
   };
   try {
     const chunks = chunksOf(batch, await storing.store(batch));
-    await storing.sync();
+    await storing.sync(chunks.filter(({ zero }) => !zero).map(({ name }) => name));
     const segments: Segment[] = [];
     const files: PackedFile[] = [];
     for (let first = 0, i = 0; i < inos.length; first += batch.counts[i], i++) {

@@ -3,7 +3,7 @@
  *
  * 1. `add` stores the chunks (`storing.ts`).
  * 2. When a segment is full, the packs are synced, and only then the segment is written and its chunks are
- *    counted: no transaction refers to bytes that are not durable.
+ *    counted: no transaction refers to bytes that are not durable. Meanwhile `add` goes on with the next one.
  * 3. The recipe stands in `garbage` until `commitRecipe` puts it under its inode. A crash before that
  *    leaves it there, and reclaim gives its chunks back; a job that is tried again soon finds them.
  */
@@ -14,7 +14,6 @@ import type { ContentParts } from './parts.js';
 import type { Segment } from './records.js';
 import { Storing, type StoringDeps, type StoringOptions } from './storing.js';
 import { summarize } from './summary.js';
-import { giveWay } from './turns.js';
 import type { PackingJob, Recipe } from './types.js';
 
 /** What `commitRecipe` needs beside the recipe. */
@@ -38,8 +37,12 @@ export class Packing implements PackingJob {
   private readonly storing: Storing;
   private readonly recipeId: number;
   /** Chunks that are in no segment yet. */
-  private noted: NotedChunk[] = [];
+  private readonly noted: NotedChunk[] = [];
   private readonly segments: Segment[] = [];
+  /** The last batch on its way; it ends after those before it. */
+  private adding = Promise.resolve();
+  /** The segment on its way. */
+  private flushing = Promise.resolve();
   /** Segments that `takeDurable` gave away. */
   private taken = 0;
 
@@ -53,10 +56,23 @@ export class Packing implements PackingJob {
     deps.building.add(this.recipeId);
   }
 
-  async add(batch: ChunkBatch): Promise<void> {
-    const names = await this.storing.store(batch);
-    for (const chunk of chunksOf(batch, names)) this.noted.push(chunk);
-    if (this.noted.length >= SEGMENT_CHUNKS) await this.flush(SEGMENT_CHUNKS);
+  add(batch: ChunkBatch): Promise<void> {
+    const before = this.adding;
+    this.adding = this.addAfter(before, batch);
+    // Whoever adds the next one, or finishes, gets the error.
+    this.adding.catch(() => {});
+    return before;
+  }
+
+  private async addAfter(before: Promise<void>, batch: ChunkBatch): Promise<void> {
+    try {
+      // At once: it is looked up and compressed while the one before is written.
+      const [names] = await Promise.all([this.storing.store(batch), before]);
+      for (const chunk of chunksOf(batch, names)) this.noted.push(chunk);
+    } finally {
+      batch.release();
+    }
+    while (this.noted.length >= SEGMENT_CHUNKS) await this.beginFlush();
   }
 
   takeDurable(): Recipe | null {
@@ -66,8 +82,10 @@ export class Packing implements PackingJob {
   }
 
   async finish(): Promise<{ recipe: Recipe; storedBytes: number; newBytes: number }> {
+    await this.adding;
     this.storing.checkRunning();
-    await this.flush(1);
+    while (this.noted.length > 0) await this.beginFlush();
+    await this.flushing;
     this.storing.release();
     const recipe = toRecipe(this.ino, this.segments);
     const { storedBytes } = await summarize(this.deps, this.segments);
@@ -82,23 +100,21 @@ export class Packing implements PackingJob {
     this.deps.building.delete(this.recipeId);
   }
 
-  private async flush(least: number): Promise<void> {
-    await this.storing.sync();
-    while (this.noted.length >= least && this.noted.length > 0) {
-      this.storing.checkRunning();
-      const chunks = this.noted.slice(0, SEGMENT_CHUNKS);
-      const segment = writeSegment(
-        this.deps,
-        this.storing,
-        this.recipeId,
-        this.segments.length,
-        chunks,
-      );
-      this.segments.push(segment);
-      this.noted = this.noted.slice(SEGMENT_CHUNKS);
-      await giveWay();
-    }
-    this.storing.keepOnly(this.noted.filter(({ zero }) => !zero).map(({ name }) => name));
+  /** One segment at a time, in order. @throws what the one before failed with */
+  private async beginFlush(): Promise<void> {
+    await this.flushing;
+    this.flushing = this.flush(this.noted.splice(0, SEGMENT_CHUNKS));
+    // Whoever begins the next one, or finishes, gets the error.
+    this.flushing.catch(() => {});
+  }
+
+  private async flush(chunks: NotedChunk[]): Promise<void> {
+    const names = chunks.filter(({ zero }) => !zero).map(({ name }) => name);
+    await this.storing.sync(names);
+    this.storing.checkRunning();
+    const { deps, storing, recipeId, segments } = this;
+    segments.push(writeSegment(deps, storing, recipeId, segments.length, chunks));
+    this.storing.counted(names);
   }
 }
 

@@ -30,7 +30,7 @@ export class Storing {
   private readonly use: Use;
   private ended = false;
   /** Records appended for chunks that are in no segment yet, by this job or another one, by name. */
-  private fresh = new Map<string, Place>();
+  private readonly fresh = new Map<string, Place>();
   /** Those that this job appends or did, and that others may ask for. */
   private readonly claimed = new Set<string>();
   private readonly order: ReadingOrder;
@@ -43,7 +43,11 @@ export class Storing {
     this.use = deps.uses.begin();
   }
 
-  /** One call at a time. @returns the names of the chunks. */
+  /**
+   * Batches are looked up and appended in the order of the calls, also while one is on its way: a chunk of a batch
+   * before is taken as stored, so where that one fails the job is to be ended.
+   * @returns the names of the chunks
+   */
   async store(batch: ChunkBatch): Promise<Buffer[]> {
     this.checkRunning();
     this.checkLengths(batch);
@@ -63,9 +67,14 @@ export class Storing {
     return names;
   }
 
-  /** Everything stored so far is durable. */
-  sync(): Promise<void> {
-    return this.deps.writers.sync(this.use.packs);
+  /** Everything of these chunks is durable. */
+  sync(names: Iterable<Buffer>): Promise<void> {
+    const packs = new Set<number>();
+    for (const name of names) {
+      const place = this.fresh.get(hashKey(name));
+      if (place) packs.add(place.packId);
+    }
+    return this.deps.writers.sync(packs);
   }
 
   /** A segment that names the chunk is written in this turn; `sync` was before. */
@@ -73,22 +82,16 @@ export class Storing {
     this.deps.index.refer(name, this.fresh.get(hashKey(name)));
   }
 
-  /** What a segment names is counted and needs no protection any more; only `names` does. */
-  keepOnly(names: Iterable<Buffer>): void {
-    const before = this.fresh;
-    this.fresh = new Map();
-    this.use.names.clear();
-    this.use.packs.clear();
+  /**
+   * Segments name these chunks, so they need no protection any more, not even where the job meets them again: its
+   * recipe keeps them. Their packs stay in use until it ends, since others of its records may lie there.
+   */
+  counted(names: Iterable<Buffer>): void {
     for (const name of names) {
       const key = hashKey(name);
-      const place = before.get(key);
-      this.use.names.add(key);
-      if (place) this.take(key, place);
-    }
-    for (const key of this.claimed) {
-      if (this.fresh.has(key)) continue;
-      this.claimed.delete(key);
-      this.deps.appending.forget(key);
+      this.use.names.delete(key);
+      this.fresh.delete(key);
+      if (this.claimed.delete(key)) this.deps.appending.forget(key);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * The pack being written on one tier. All jobs share it and take turns, append by append. A pack that is
- * full is sealed and the next append begins a new one.
+ * The pack being written on one tier. All jobs share it and take turns, append by append; syncs run beside
+ * appends. A pack that is full is sealed and the next append begins a new one.
  *
  * A failed append (a full disk) adds nothing, and the pack goes on. A failed sync ends its writing: what was
  * appended since the last one counts as lost, and whoever wanted it synced gets the error. What the index
@@ -38,6 +38,7 @@ interface OpenPack {
 
 export class TierWriter {
   private readonly lock = createLock();
+  private readonly syncLock = createLock();
   private open: OpenPack | undefined;
   /** A pack whose record is there and whose file is being made. */
   private making: number | undefined;
@@ -62,21 +63,24 @@ export class TierWriter {
       const pack = await this.current();
       use.packs.add(pack.packId);
       const { offsets, stored } = await this.append(pack, work);
+      // A sync failed meanwhile: nobody would hear of it if these never became durable.
+      this.checkWritten(pack.packId);
       this.deps.packs.resize(pack.packId, pack.writer.size);
       if (pack.writer.size >= PACK_TARGET_BYTES) await this.trySeal(pack);
       return { packId: pack.packId, offsets, stored };
     });
   }
 
-  /** @throws what made writing the pack fail. */
-  sync(packId: number): Promise<void> {
-    return this.lock(async () => {
-      if (this.failures.has(packId)) throw this.failures.get(packId);
-      if (this.open?.packId !== packId) return;
+  /** Everything that was appended to the pack before is durable. @throws what made writing it fail. */
+  async sync(packId: number): Promise<void> {
+    await this.syncLock(async () => {
+      this.checkWritten(packId);
       const pack = this.open;
+      // One that was closed without a failure was sealed, or nobody relies on it.
+      if (pack?.packId !== packId) return;
       const { size } = pack.writer;
       // Often a sync that another job waited for has done it.
-      if (pack.synced === size) return;
+      if (pack.synced >= size) return;
       await pack.writer.sync().catch((error: unknown) => this.fail(pack, error));
       pack.synced = size;
     });
@@ -96,8 +100,12 @@ export class TierWriter {
   }
 
   private close(pack: OpenPack): void {
-    this.open = undefined;
+    if (this.open === pack) this.open = undefined;
     pack.writer.close();
+  }
+
+  private checkWritten(packId: number): void {
+    if (this.failures.has(packId)) throw this.failures.get(packId);
   }
 
   private fail(pack: OpenPack, error: unknown): never {
@@ -114,6 +122,9 @@ export class TierWriter {
     try {
       return await work(pack.writer);
     } catch (error) {
+      // Where a sync beside it fails, that is the reason.
+      await this.syncLock(() => Promise.resolve());
+      this.checkWritten(pack.packId);
       if (errnoOf(error) === 'EIO') this.fail(pack, error);
       throw error;
     }

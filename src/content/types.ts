@@ -58,7 +58,11 @@ export interface ReclaimReport {
 
 /** Builds the packed form of one file; nothing refers to it until `commitRecipe`. */
 export interface PackingJob {
-  /** Looks each chunk up, appends the missing ones, notes the rest. One call at a time. */
+  /**
+   * Looks each chunk up, appends the missing ones, notes the rest. The batch is the job's, which releases it. One call
+   * at a time; it resolves when the next batch may come, while this one is still on its way.
+   * @throws what one of the batches before failed with
+   */
   add(batch: ChunkBatch): Promise<void>;
   /**
    * The next part of the recipe whose chunks have become durable and findable since the last call, or null: it can be

@@ -2,7 +2,6 @@
 import { nameAt } from '../content/records.js';
 import { cuttingOf, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
-import type { ChunkBatch } from '../native.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { withSource } from './backing.js';
@@ -121,7 +120,7 @@ async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): P
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       move.done += batch.lengths.reduce((sum, length) => sum + length, 0);
-      await addBatch(job, batch);
+      await job.add(batch);
       checkRoom(ctx, target, 0);
       liveInode(ctx, move);
       await readBack.add(job.takeDurable());
@@ -129,13 +128,5 @@ async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): P
     return reader.digest();
   } finally {
     reader.close();
-  }
-}
-
-async function addBatch(job: PackingJob, batch: ChunkBatch): Promise<void> {
-  try {
-    await job.add(batch);
-  } finally {
-    batch.release();
   }
 }

@@ -118,7 +118,7 @@ export async function buildRecipe(
   const job = bench.content.startPacking(ino, tier, level, jumpRate);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
-      await job.add(batch).finally(() => batch.release());
+      await job.add(batch);
     }
     return { ...(await job.finish()), abort: () => job.abort() };
   } catch (error) {

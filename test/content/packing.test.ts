@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { SEGMENT_CHUNKS } from '../../src/content/limits.js';
 import { native } from '../../src/native.js';
 import {
   assertReads,
@@ -32,7 +33,7 @@ after(async () => {
 const MIB = 1 << 20;
 const original = randomBytes(7, 40 * MIB);
 
-test('a packed file reads back exactly, over several segments and batches', async () => {
+test('a packed file reads back exactly, over several batches', async () => {
   const { newBytes, storedBytes } = await packFile(bench, 10, original);
   assert.ok(newBytes > original.length && newBytes < original.length * 1.01);
   assert.equal(storedBytes, newBytes);
@@ -61,6 +62,48 @@ test('du of a file counts its chunks once, and says which of them others share',
   const summary = await bench.content.summary(12);
   assert.deepEqual(summary, { storedBytes: packed.storedBytes, sharedBytes: 0 });
   await assertReads(bench, 12, repeated);
+});
+
+test('what repeats itself while it is on its way is stored once, over several segments', async () => {
+  const [first, second] = [randomBytes(9, 70 * MIB), randomBytes(10, 50 * MIB)];
+  const parts = [
+    first,
+    first.subarray(60 * MIB),
+    second,
+    first.subarray(0, 20 * MIB),
+    second.subarray(45 * MIB),
+  ];
+  const bytes = Buffer.concat(parts);
+  const { newBytes } = await packFile(bench, 16, bytes, { batchBytes: MIB });
+  assert.ok(newBytes < 122 * MIB, `stored ${newBytes}`);
+  await assertReads(bench, 16, bytes);
+  bench.content.releaseRecipe(16);
+  await reclaimAll(bench);
+});
+
+test('a job that is given up while its segment becomes durable leaves nothing behind', async () => {
+  const before = bench.content.savings();
+  const path = join(bench.directory, 'given-up');
+  writeFileSync(path, randomBytes(17, 90 * MIB));
+  const file = await open(path, 'r');
+  const { min, average, max } = bench.volume.chunking;
+  const reader = native.createChunkReader(file.fd, min, average, max, MIB);
+  const job = bench.content.startPacking(17, SLOW, 0);
+  let chunks = 0;
+  // A segment is complete, and on its way.
+  while (chunks < SEGMENT_CHUNKS) {
+    const batch = await reader.next();
+    chunks += batch!.count;
+    await job.add(batch!);
+  }
+  const last = await reader.next();
+  await job.add(last!);
+  await job.abort();
+  await assert.rejects(job.finish(), { code: 'ECANCELED' });
+  reader.close();
+  await file.close();
+  await reclaimAll(bench);
+  assert.deepEqual(bench.content.savings(), before);
 });
 
 test('text is stored compressed, and savings say by how much', async () => {
@@ -106,7 +149,7 @@ test('what a job appended before it was given up serves those that met it there'
     const job = bench.content.startPacking(25, SLOW, 0);
     for (let i = 0; i < batches; i++) {
       const batch = await reader.next();
-      const added = job.add(batch!).finally(() => batch!.release());
+      const added = job.add(batch!);
       // The last one is given up while it is being appended.
       if (i === batches - 1) await job.abort();
       await added.catch(() => undefined);

@@ -134,7 +134,9 @@ export async function appendFile(
   const rows = { packs: [] as number[], offsets: [] as number[], stored: [] as number[] };
   for (const batch of cut.batches) {
     const indexes = [...batch.lengths.keys()].filter((i) => batch.zero[i] === 0);
-    const appended = await writer.append(batch, Uint32Array.from(indexes), level);
+    const chunks = await native.encodeChunks(batch, Uint32Array.from(indexes), level);
+    const appended = await writer.append(chunks);
+    chunks.release();
     let next = 0;
     for (let i = 0; i < batch.count; i++) {
       const stored = batch.zero[i] === 0;

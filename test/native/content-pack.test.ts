@@ -187,6 +187,26 @@ test('a sealed pack takes nothing more, a closed writer neither', async (t) => {
   await assert.rejects(appendFile(other, path, cut, 0), { code: 'EINVAL' });
 });
 
+test('a sync runs beside an append', async (t) => {
+  const directory = temporaryDirectory(t);
+  const cut = await cutFile(storeFile(directory, 'data', noise(400_000, randomFrom(1))), SMALL);
+  const path = join(directory, 'a.pack');
+  const writer = native.createPackWriter(path, 1, VOLUME_ID);
+  const [batch] = cut.batches;
+  const chunks = await native.encodeChunks(batch, Uint32Array.from(batch.lengths.keys()), 0);
+  for (let i = 0; i < 20; i++) {
+    const appending = writer.append(chunks);
+    await Promise.all([appending, writer.sync(), writer.sync()]);
+  }
+  chunks.release();
+  await assert.rejects(writer.append(chunks), { code: 'EINVAL' });
+  for (const { release } of cut.batches) release();
+  await assert.rejects(native.encodeChunks(batch, Uint32Array.of(0), 0), { code: 'EINVAL' });
+  await Promise.all([writer.sync(), writer.seal()]);
+  writer.close();
+  assert.equal((await native.scanPack(path, true)).count, 20 * batch.count);
+});
+
 test('a full medium stops an append, loses nothing, and more fits later', async (t) => {
   const directory = temporaryDirectory(t);
   const small = smallFilesystem(t, '256k');
