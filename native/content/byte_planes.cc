@@ -50,19 +50,6 @@ void Store(uint8_t* to, Word word) {
   memcpy(to, &word, sizeof word);
 }
 
-void SplitInTwo(const uint8_t* in, size_t count, uint8_t* even, uint8_t* odd) {
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const auto word = Load<uint64_t>(in + 2 * i);
-    Store(even + i, static_cast<uint32_t>(GatherEven(word)));
-    Store(odd + i, static_cast<uint32_t>(GatherEven(word >> 8)));
-  }
-  for (; i < count; i++) {
-    even[i] = in[2 * i];
-    odd[i] = in[2 * i + 1];
-  }
-}
-
 #ifdef __SSE2__
 
 __m128i LoadVector(const uint8_t* from) {
@@ -73,7 +60,42 @@ void StoreVector(uint8_t* to, __m128i vector) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), vector);
 }
 
-// As JoinTwo and JoinFour, in steps of 16. @returns how many of `count` are done.
+// The even bytes of two vectors, one after the other, and the odd ones.
+__m128i EvenOf(__m128i low, __m128i high) {
+  const auto mask = _mm_set1_epi16(0x00FF);
+  return _mm_packus_epi16(_mm_and_si128(low, mask), _mm_and_si128(high, mask));
+}
+
+__m128i OddOf(__m128i low, __m128i high) {
+  return _mm_packus_epi16(_mm_srli_epi16(low, 8), _mm_srli_epi16(high, 8));
+}
+
+// As the functions without "Vectors", in steps of 16. @returns how many of `count` are done.
+size_t SplitInTwoVectors(const uint8_t* in, size_t count, uint8_t* even, uint8_t* odd) {
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const auto low = LoadVector(in + 2 * i), high = LoadVector(in + 2 * i + 16);
+    StoreVector(even + i, EvenOf(low, high));
+    StoreVector(odd + i, OddOf(low, high));
+  }
+  return i;
+}
+
+size_t SplitInFourVectors(const uint8_t* in, size_t count, uint8_t* out) {
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const auto part = [&](size_t number) { return LoadVector(in + 4 * i + 16 * number); };
+    const auto a = part(0), b = part(1), c = part(2), d = part(3);
+    const auto even = EvenOf(a, b), even_after = EvenOf(c, d);  // Planes 0 2 0 2.
+    const auto odd = OddOf(a, b), odd_after = OddOf(c, d);      // Planes 1 3 1 3.
+    StoreVector(out + i, EvenOf(even, even_after));
+    StoreVector(out + count + i, EvenOf(odd, odd_after));
+    StoreVector(out + 2 * count + i, OddOf(even, even_after));
+    StoreVector(out + 3 * count + i, OddOf(odd, odd_after));
+  }
+  return i;
+}
+
 size_t JoinTwoVectors(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
   size_t i = 0;
   for (; i + 16 <= count; i += 16) {
@@ -102,26 +124,28 @@ size_t JoinFourVectors(const uint8_t* in, size_t count, uint8_t* out) {
 
 #else
 
+size_t SplitInTwoVectors(const uint8_t*, size_t, uint8_t*, uint8_t*) { return 0; }
+size_t SplitInFourVectors(const uint8_t*, size_t, uint8_t*) { return 0; }
 size_t JoinTwoVectors(const uint8_t*, const uint8_t*, size_t, uint8_t*) { return 0; }
 size_t JoinFourVectors(const uint8_t*, size_t, uint8_t*) { return 0; }
 
 #endif
 
-void JoinTwo(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
-  size_t i = JoinTwoVectors(even, odd, count, out);
+void SplitInTwo(const uint8_t* in, size_t count, uint8_t* even, uint8_t* odd) {
+  size_t i = SplitInTwoVectors(in, count, even, odd);
   for (; i + 4 <= count; i += 4) {
-    const auto word = SpreadEven(Load<uint32_t>(even + i)) | SpreadEven(Load<uint32_t>(odd + i))
-                                                                 << 8;
-    Store(out + 2 * i, word);
+    const auto word = Load<uint64_t>(in + 2 * i);
+    Store(even + i, static_cast<uint32_t>(GatherEven(word)));
+    Store(odd + i, static_cast<uint32_t>(GatherEven(word >> 8)));
   }
   for (; i < count; i++) {
-    out[2 * i] = even[i];
-    out[2 * i + 1] = odd[i];
+    even[i] = in[2 * i];
+    odd[i] = in[2 * i + 1];
   }
 }
 
 void SplitInFour(const uint8_t* in, size_t count, uint8_t* out) {
-  size_t i = 0;
+  size_t i = SplitInFourVectors(in, count, out);
   for (; i + 2 <= count; i += 2) {
     const auto word = Load<uint64_t>(in + 4 * i);
     const auto even = GatherEven(word);      // Planes 0 2 0 2.
@@ -133,6 +157,19 @@ void SplitInFour(const uint8_t* in, size_t count, uint8_t* out) {
   }
   for (; i < count; i++) {
     for (size_t plane = 0; plane < 4; plane++) out[plane * count + i] = in[4 * i + plane];
+  }
+}
+
+void JoinTwo(const uint8_t* even, const uint8_t* odd, size_t count, uint8_t* out) {
+  size_t i = JoinTwoVectors(even, odd, count, out);
+  for (; i + 4 <= count; i += 4) {
+    const auto word = SpreadEven(Load<uint32_t>(even + i)) | SpreadEven(Load<uint32_t>(odd + i))
+                                                                 << 8;
+    Store(out + 2 * i, word);
+  }
+  for (; i < count; i++) {
+    out[2 * i] = even[i];
+    out[2 * i + 1] = odd[i];
   }
 }
 
