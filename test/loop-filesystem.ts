@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const MKFS = {
+export const MKFS = {
   xfs: ['mkfs.xfs', '-q', '-f', '-m', 'reflink=1'],
+  btrfs: ['mkfs.btrfs', '-q', '-f'],
   ext4: ['mkfs.ext4', '-q', '-F'],
 } as const;
 

@@ -4,7 +4,7 @@
 # Compiler and libraries of the addon, and the mount helper.
 build_packages=(g++ make python3 libzstd-dev libxxhash-dev libssl-dev fuse3 util-linux ca-certificates)
 # Programs that tests use.
-test_packages=(fio xfsprogs e2fsprogs sqlite3 attr acl procps git rsync inotify-tools systemd)
+test_packages=(fio xfsprogs btrfs-progs e2fsprogs sqlite3 attr acl procps git rsync inotify-tools systemd)
 
 say() { printf '%s\n' "$*"; }
 fail() {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { must, run, waitFor, type Result, type RunOptions } from '../../scripts/lib/process.js';
+import { MKFS } from '../loop-filesystem.js';
 
 export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 export const program = join(checkout, 'bin/coral-reef');
@@ -17,11 +18,11 @@ export const program = join(checkout, 'bin/coral-reef');
 export const TIERS = ['nvme', 'ssd', 'hdd'] as const;
 export type TierName = (typeof TIERS)[number];
 
-type Media = 'directories' | 'loop' | 'xfs';
+type Media = 'directories' | 'loop' | 'xfs' | 'btrfs';
 
 export interface VolumeOptions {
   /**
-   * `directories` on the test machine's disk, or loop devices: ext4, XFS and ext4 (`loop`), or all of them XFS.
+   * `directories` on the test machine's disk, or loop devices: ext4, XFS and ext4 (`loop`), or all of them alike.
    */
   media?: Media;
   /** As given to `init`, such as `64MiB`; without it a tier may use its whole filesystem. */
@@ -252,18 +253,14 @@ export function isAlive(pid: number): boolean {
   return status.stdout.trim() !== '' && !status.stdout.trim().startsWith('Z');
 }
 
-const LOOP_FILESYSTEMS: Record<TierName, string[]> = {
-  nvme: ['mkfs.ext4', '-q', '-F'],
-  ssd: ['mkfs.xfs', '-q', '-f'],
-  hdd: ['mkfs.ext4', '-q', '-F'],
-};
+const LOOP_FILESYSTEMS = { nvme: 'ext4', ssd: 'xfs', hdd: 'ext4' } as const;
 
 async function makeTier(root: string, name: TierName, media: Media) {
   const directory = join(root, name);
   await mkdir(directory);
   if (media === 'directories') return;
   const image = join(root, `${name}.img`);
-  const [mkfs, ...flags] = LOOP_FILESYSTEMS[media === 'xfs' ? 'ssd' : name];
+  const [mkfs, ...flags] = MKFS[media === 'loop' ? LOOP_FILESYSTEMS[name] : media];
   await must('truncate', ['-s', '512M', image]);
   await must(mkfs, [...flags, image]);
   await must('mount', ['-o', 'loop', image, directory]);

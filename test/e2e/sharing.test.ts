@@ -1,4 +1,4 @@
-/** Two copies of a model on one XFS disk: they take space once, and stay two files in every other way. */
+/** Two copies of a model on one XFS or btrfs disk: they take space once, and stay two files in every other way. */
 import assert from 'node:assert/strict';
 import { copyFile, open, rm, stat, statfs } from 'node:fs/promises';
 import { must, waitFor } from '../../scripts/lib/process.js';
@@ -31,48 +31,53 @@ async function times(path: string): Promise<unknown> {
   return { mtimeNs, ctimeNs, size, blocks };
 }
 
-scenario(
-  'a model that lies there twice takes space once, and each copy stays what it is',
-  { media: 'xfs', mount: [SETTLED] },
-  async (volume) => {
-    const data = noise(SIZE);
-    const sum = await put(volume.at(A), data);
-    await put(volume.at(B), data);
-    await must('sync', []);
-    await waitFor('XFS takes back what it allocated beyond the end', async () => {
-      return (await stat(volume.at(B))).blocks * 512 < SIZE + MiB;
-    });
-    const [use, before] = [await diskUse(volume), await times(volume.at(B))];
-    const ends = await mapAndRead(volume.at(A));
-    await untilShared(volume, B, SIZE);
-    await ends();
-    assert.ok((await diskUse(volume)) < use - SIZE + MiB, 'no space was freed');
-    assert.deepEqual(await times(volume.at(B)), before);
-    const { tiers, migration } = await volume.status();
-    assert.ok(tiers.every((tier) => tier.sharesExtents));
-    assert.equal(migration.bytesShared, SIZE);
-    await waitFor('what is shared counts once', async () => {
-      const [{ used, plainBytes }] = (await volume.status()).tiers;
-      return used < plainBytes;
-    });
-    assert.match(await volume.must('explain', volume.at(B)), /48\.0 MiB of it lie on blocks/);
-    assert.match(await volume.must('doctor', volume.mountpoint), /xfs, plain files share equal/);
+for (const media of ['xfs', 'btrfs'] as const) {
+  scenario(
+    `on ${media} a model that lies there twice takes space once, and each copy stays what it is`,
+    { media, mount: [SETTLED] },
+    async (volume) => {
+      const data = noise(SIZE);
+      const sum = await put(volume.at(A), data);
+      await put(volume.at(B), data);
+      await must('sync', []);
+      await waitFor('XFS takes back what it allocated beyond the end', async () => {
+        return (await stat(volume.at(B))).blocks * 512 < SIZE + MiB;
+      });
+      const [use, before] = [await diskUse(volume), await times(volume.at(B))];
+      const ends = await mapAndRead(volume.at(A));
+      await untilShared(volume, B, SIZE);
+      await ends();
+      assert.ok((await diskUse(volume)) < use - SIZE + MiB, 'no space was freed');
+      assert.deepEqual(await times(volume.at(B)), before);
+      const { tiers, migration } = await volume.status();
+      assert.ok(tiers.every((tier) => tier.sharesExtents));
+      assert.equal(migration.bytesShared, SIZE);
+      await waitFor('what is shared counts once', async () => {
+        const [{ used, plainBytes }] = (await volume.status()).tiers;
+        return used < plainBytes;
+      });
+      assert.match(await volume.must('explain', volume.at(B)), /48\.0 MiB of it lie on blocks/);
+      assert.match(
+        await volume.must('doctor', volume.mountpoint),
+        new RegExp(`${media}, plain files share equal`),
+      );
 
-    const file = await open(volume.at(B), 'r+');
-    await file.write('changed', 20 * MiB);
-    await file.close();
-    const changed = Buffer.from(data);
-    changed.write('changed', 20 * MiB);
-    assert.equal(await digestFile(volume.at(A)), sum);
-    assert.equal(await digestFile(volume.at(B)), digest(changed));
-    await untilShared(volume, B, SIZE - MiB);
-    await rm(volume.at(A));
-    assert.equal(await digestFile(volume.at(B)), digest(changed));
-    await volume.demote(B);
-    assert.equal(await digestFile(volume.at(B)), digest(changed));
-    await volume.must('fsck', volume.mountpoint);
-  },
-);
+      const file = await open(volume.at(B), 'r+');
+      await file.write('changed', 20 * MiB);
+      await file.close();
+      const changed = Buffer.from(data);
+      changed.write('changed', 20 * MiB);
+      assert.equal(await digestFile(volume.at(A)), sum);
+      assert.equal(await digestFile(volume.at(B)), digest(changed));
+      await untilShared(volume, B, SIZE - MiB);
+      await rm(volume.at(A));
+      assert.equal(await digestFile(volume.at(B)), digest(changed));
+      await volume.demote(B);
+      assert.equal(await digestFile(volume.at(B)), digest(changed));
+      await volume.must('fsck', volume.mountpoint);
+    },
+  );
+}
 
 scenario(
   'a daemon that is killed while it compares two files loses nothing, and the next one goes on',
