@@ -51,6 +51,8 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
   return {
     async append(tier, batch, indexes, level, use) {
       const encoding = native.encodeChunks(batch, indexes, level);
+      // Whoever's turn it is gets the error, which may be there long before.
+      encoding.catch(() => {});
       try {
         return await on(tier).write(use, async (writer) => writer.append(await encoding));
       } finally {
