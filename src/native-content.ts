@@ -167,12 +167,12 @@ export interface NativeContent {
     lengths: Uint32Array,
     control?: CopyControl,
   ): Promise<FileGroup>;
-  /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   /**
    * Compresses the chunks of `batch` named by `indexes`, in that order. `level` 0 stores as is, 1..19 is zstd's for what
    * repeats itself; what does not shrink by 1/16 is stored as is. The batch may be released meanwhile.
    */
   encodeChunks(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<EncodedChunks>;
+  /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
   /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */
   scanPack(path: string, deep: boolean): Promise<PackScan>;

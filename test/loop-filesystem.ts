@@ -4,30 +4,43 @@ import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export const MKFS = {
+const MKFS = {
   xfs: ['mkfs.xfs', '-q', '-f', '-m', 'reflink=1'],
   btrfs: ['mkfs.btrfs', '-q', '-f'],
   ext4: ['mkfs.ext4', '-q', '-F'],
 } as const;
 
+export type LoopKind = keyof typeof MKFS;
+
+/** Makes a filesystem in a new sparse file and mounts it on a directory. `flags` are mkfs's. */
+export function mountImage(
+  kind: LoopKind,
+  image: string,
+  mountpoint: string,
+  bytes: number,
+  flags: readonly string[] = [],
+): void {
+  writeFileSync(image, '');
+  truncateSync(image, bytes);
+  const [mkfs, ...own] = MKFS[kind];
+  execFileSync(mkfs, [...own, ...flags, image]);
+  execFileSync('mount', ['-o', 'loop', image, mountpoint]);
+}
+
 /** Mounts a new one; unmounted and removed by `atEnd`. @returns its root directory */
 export function loopFilesystem(
-  kind: keyof typeof MKFS,
+  kind: LoopKind,
   atEnd: (clean: () => void) => void,
   bytes = 512 * 1024 * 1024,
 ): string {
   const root = mkdtempSync(join(tmpdir(), `coral-reef-${kind}-`));
-  const [image, mountpoint] = [join(root, 'image'), join(root, 'mnt')];
-  writeFileSync(image, '');
-  truncateSync(image, bytes);
+  const mountpoint = join(root, 'mnt');
   mkdirSync(mountpoint);
   atEnd(() => {
     execFileSync('umount', ['-l', '-q', mountpoint]);
     rmSync(root, { recursive: true });
   });
-  const [mkfs, ...flags] = MKFS[kind];
-  execFileSync(mkfs, [...flags, image]);
-  execFileSync('mount', ['-o', 'loop', image, mountpoint]);
+  mountImage(kind, join(root, 'image'), mountpoint, bytes);
   return mountpoint;
 }
 
@@ -52,11 +65,7 @@ export function thinFilesystem(
     for (const path of [mountpoint, medium]) execFileSync('umount', ['-l', '-q', path]);
     rmSync(root, { recursive: true });
   });
-  const image = join(medium, 'image');
-  writeFileSync(image, '');
-  truncateSync(image, bytes);
-  execFileSync('mkfs.ext4', ['-q', '-F', '-O', '^has_journal', image]);
-  execFileSync('mount', ['-o', 'loop', image, mountpoint]);
+  mountImage('ext4', join(medium, 'image'), mountpoint, bytes, ['-O', '^has_journal']);
   return {
     path: mountpoint,
     setRoom: (size) => execFileSync('mount', ['-o', `remount,size=${size}`, medium]),

@@ -6,6 +6,7 @@ import type { GroupBatch } from '../native.js';
 import { SEGMENT_CHUNKS } from './limits.js';
 import {
   chunksOf,
+  namesOfData,
   type NotedChunk,
   type PackingDeps,
   toRecipe,
@@ -36,7 +37,7 @@ export async function packTogether(
   };
   try {
     const chunks = chunksOf(batch, await storing.store(batch));
-    await storing.sync(chunks.filter(({ zero }) => !zero).map(({ name }) => name));
+    await storing.sync(namesOfData(chunks));
     const segments: Segment[] = [];
     const files: PackedFile[] = [];
     for (let first = 0, i = 0; i < inos.length; first += batch.counts[i], i++) {

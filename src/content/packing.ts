@@ -109,7 +109,7 @@ export class Packing implements PackingJob {
   }
 
   private async flush(chunks: NotedChunk[]): Promise<void> {
-    const names = chunks.filter(({ zero }) => !zero).map(({ name }) => name);
+    const names = namesOfData(chunks);
     await this.storing.sync(names);
     this.storing.checkRunning();
     const { deps, storing, recipeId, segments } = this;
@@ -122,6 +122,11 @@ export function chunksOf({ lengths, zero }: ChunkBatch, names: Buffer[]): NotedC
   return names.map((name, i) => ({ name, length: lengths[i], zero: zero[i] === 1 }));
 }
 
+/** Zeros are stored nowhere. */
+export function namesOfData(chunks: NotedChunk[]): Buffer[] {
+  return chunks.filter(({ zero }) => !zero).map(({ name }) => name);
+}
+
 /** One turn: the segment and the references of its chunks are one transaction. */
 export function writeSegment(
   { recipes }: Pick<ContentParts, 'recipes'>,
@@ -132,7 +137,7 @@ export function writeSegment(
 ): Segment {
   const segment = toSegment(chunks);
   recipes.putSegment(recipeId, number, segment);
-  for (const { name, zero } of chunks) if (!zero) storing.refer(name);
+  for (const name of namesOfData(chunks)) storing.refer(name);
   return segment;
 }
 

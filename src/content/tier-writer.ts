@@ -63,7 +63,7 @@ export class TierWriter {
       const pack = await this.current();
       use.packs.add(pack.packId);
       const { offsets, stored } = await this.append(pack, work);
-      // A sync failed meanwhile: nobody would hear of it if these never became durable.
+      // A sync that failed meanwhile has closed the pack: there is nothing to rely on, or to seal.
       this.checkWritten(pack.packId);
       this.deps.packs.resize(pack.packId, pack.writer.size);
       if (pack.writer.size >= PACK_TARGET_BYTES) await this.trySeal(pack);
@@ -72,8 +72,8 @@ export class TierWriter {
   }
 
   /** Everything that was appended to the pack before is durable. @throws what made writing it fail. */
-  async sync(packId: number): Promise<void> {
-    await this.syncLock(async () => {
+  sync(packId: number): Promise<void> {
+    return this.syncLock(async () => {
       this.checkWritten(packId);
       const pack = this.open;
       // One that was closed without a failure was sealed, or nobody relies on it.

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { SEGMENT_CHUNKS } from '../../src/content/limits.js';
-import { native } from '../../src/native.js';
+import { native, type ChunkReader } from '../../src/native.js';
 import {
   assertReads,
   buildRecipe,
@@ -31,6 +31,23 @@ after(async () => {
 });
 
 const MIB = 1 << 20;
+
+/** Cuts bytes into batches of 1 MiB, for jobs that are fed by hand. */
+async function openReader(bytes: Buffer): Promise<{ reader: ChunkReader; close(): Promise<void> }> {
+  const path = join(bench.directory, 'fed-by-hand');
+  writeFileSync(path, bytes);
+  const file = await open(path, 'r');
+  const { min, average, max } = bench.volume.chunking;
+  const reader = native.createChunkReader(file.fd, min, average, max, MIB);
+  return {
+    reader,
+    async close() {
+      reader.close();
+      await file.close();
+    },
+  };
+}
+
 const original = randomBytes(7, 40 * MIB);
 
 test('a packed file reads back exactly, over several batches', async () => {
@@ -83,11 +100,7 @@ test('what repeats itself while it is on its way is stored once, over several se
 
 test('a job that is given up while its segment becomes durable leaves nothing behind', async () => {
   const before = bench.content.savings();
-  const path = join(bench.directory, 'given-up');
-  writeFileSync(path, randomBytes(17, 90 * MIB));
-  const file = await open(path, 'r');
-  const { min, average, max } = bench.volume.chunking;
-  const reader = native.createChunkReader(file.fd, min, average, max, MIB);
+  const { reader, close } = await openReader(randomBytes(17, 90 * MIB));
   const job = bench.content.startPacking(17, SLOW, 0);
   let chunks = 0;
   // A segment is complete, and on its way.
@@ -100,8 +113,7 @@ test('a job that is given up while its segment becomes durable leaves nothing be
   await job.add(last!);
   await job.abort();
   await assert.rejects(job.finish(), { code: 'ECANCELED' });
-  reader.close();
-  await file.close();
+  await close();
   await reclaimAll(bench);
   assert.deepEqual(bench.content.savings(), before);
 });
@@ -140,12 +152,8 @@ test('what a job appended before it was given up serves those that met it there'
   const bytes = randomBytes(22, 16 * MIB);
   const before = packBytes(bench);
   const jobs = [23, 24].map((ino) => packFile(bench, ino, bytes, { batchBytes: MIB }));
-  const path = join(bench.directory, 'given-up');
-  writeFileSync(path, bytes);
-  const file = await open(path, 'r');
-  const { min, average, max } = bench.volume.chunking;
   for (const batches of [1, 2, 5]) {
-    const reader = native.createChunkReader(file.fd, min, average, max, MIB);
+    const { reader, close } = await openReader(bytes);
     const job = bench.content.startPacking(25, SLOW, 0);
     for (let i = 0; i < batches; i++) {
       const batch = await reader.next();
@@ -154,14 +162,33 @@ test('what a job appended before it was given up serves those that met it there'
       if (i === batches - 1) await job.abort();
       await added.catch(() => undefined);
     }
-    reader.close();
+    await close();
     await bench.content.reclaim();
   }
-  await file.close();
   await Promise.all(jobs);
   assert.ok(packBytes(bench) - before < 20 * MIB, `${packBytes(bench) - before} bytes`);
   await reclaimAll(bench);
   for (const ino of [23, 24]) await assertReads(bench, ino, bytes);
+});
+
+test('a job whose batch can not be compressed fails, and the one whose turn it is goes on', async () => {
+  const bytes = randomBytes(26, 32 * MIB);
+  const going = packFile(bench, 26, bytes, { level: 19 });
+  const { reader, close } = await openReader(randomBytes(27, 4 * MIB));
+  for (let i = 0; i < 20; i++) {
+    const job = bench.content.startPacking(27, SLOW, 0);
+    const batch = await reader.next();
+    if (!batch) break;
+    batch.release();
+    await job.add(batch);
+    await assert.rejects(job.finish(), { code: 'EINVAL' });
+    await job.abort();
+  }
+  await close();
+  await going;
+  await assertReads(bench, 26, bytes);
+  bench.content.releaseRecipe(26);
+  await reclaimAll(bench);
 });
 
 test('a file packed anew has its new bytes, and the old ones are given back', async () => {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { must, run, waitFor, type Result, type RunOptions } from '../../scripts/lib/process.js';
-import { MKFS } from '../loop-filesystem.js';
+import { mountImage } from '../loop-filesystem.js';
 
 export const checkout = fileURLToPath(new URL('../../../', import.meta.url));
 export const program = join(checkout, 'bin/coral-reef');
@@ -259,11 +259,8 @@ async function makeTier(root: string, name: TierName, media: Media) {
   const directory = join(root, name);
   await mkdir(directory);
   if (media === 'directories') return;
-  const image = join(root, `${name}.img`);
-  const [mkfs, ...flags] = MKFS[media === 'loop' ? LOOP_FILESYSTEMS[name] : media];
-  await must('truncate', ['-s', '512M', image]);
-  await must(mkfs, [...flags, image]);
-  await must('mount', ['-o', 'loop', image, directory]);
+  const kind = media === 'loop' ? LOOP_FILESYSTEMS[name] : media;
+  mountImage(kind, join(root, `${name}.img`), directory, 512 * 1024 * 1024);
 }
 
 const leftOver = new Set<string>();

@@ -26,6 +26,14 @@ async function untilShared(volume: TestVolume, path: string, bytes: number): Pro
   });
 }
 
+/** The same bytes in two files. @returns their digest */
+async function putTwice(volume: TestVolume, data: Buffer): Promise<string> {
+  const sum = await put(volume.at(A), data);
+  await put(volume.at(B), data);
+  await must('sync', []);
+  return sum;
+}
+
 async function times(path: string): Promise<unknown> {
   const { mtimeNs, ctimeNs, size, blocks } = await stat(path, { bigint: true });
   return { mtimeNs, ctimeNs, size, blocks };
@@ -37,9 +45,7 @@ for (const media of ['xfs', 'btrfs'] as const) {
     { media, mount: [SETTLED] },
     async (volume) => {
       const data = noise(SIZE);
-      const sum = await put(volume.at(A), data);
-      await put(volume.at(B), data);
-      await must('sync', []);
+      const sum = await putTwice(volume, data);
       await waitFor('XFS takes back what it allocated beyond the end', async () => {
         return (await stat(volume.at(B))).blocks * 512 < SIZE + MiB;
       });
@@ -84,9 +90,7 @@ scenario(
   { media: 'xfs', mount: [SETTLED, 'migrate-rate=24M'] },
   async (volume) => {
     const data = noise(SIZE);
-    const sum = await put(volume.at(A), data);
-    await put(volume.at(B), data);
-    await must('sync', []);
+    const sum = await putTwice(volume, data);
     await waitFor('a job compares them', async () => {
       await volume.must('migration', 'resume', volume.mountpoint);
       const { running } = (await volume.status()).migration;
@@ -108,8 +112,7 @@ scenario(
   { media: 'xfs', mount: [SETTLED, 'share=off'] },
   async (volume) => {
     const data = noise(4 * MiB);
-    const sum = await put(volume.at(A), data);
-    await put(volume.at(B), data);
+    const sum = await putTwice(volume, data);
     await volume.must('migration', 'resume', volume.mountpoint);
     await volume.waitUntil(B, { form: 'plain', sharedBytes: 0 });
     await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,share=on');

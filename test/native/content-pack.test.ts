@@ -195,8 +195,7 @@ test('a sync runs beside an append', async (t) => {
   const [batch] = cut.batches;
   const chunks = await native.encodeChunks(batch, Uint32Array.from(batch.lengths.keys()), 0);
   for (let i = 0; i < 20; i++) {
-    const appending = writer.append(chunks);
-    await Promise.all([appending, writer.sync(), writer.sync()]);
+    await Promise.all([writer.append(chunks), writer.sync(), writer.sync()]);
   }
   chunks.release();
   await assert.rejects(writer.append(chunks), { code: 'EINVAL' });
