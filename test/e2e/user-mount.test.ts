@@ -27,6 +27,7 @@ const SETUP = `
   said() { grep -q "$1" "$root/refusal" || { cat "$root/refusal" >&2; return 1; }; }
   pid() { user coral-reef status "$home/mnt" --json | sed 's/.*"pid":\\([0-9]*\\).*/\\1/'; }
   gone() { ! kill -0 "$1"; }
+  ended() { ! pgrep --full -- "$home/volume" >/dev/null; }
   not_mounted() { ! grep -q " $home/mnt " /proc/self/mountinfo; }
   install -d -o 65534 -g 65534 "$home"
   cd "$home"
@@ -35,7 +36,8 @@ const SETUP = `
 `;
 
 async function asUser(volume: TestVolume, fuseConf: string, script: string): Promise<string> {
-  const shell = ['bash', '-euo', 'pipefail', '-c', SETUP + script, 'bash'];
+  // A daemon whose mount is gone still writes its last copies; the folder is to be removed.
+  const shell = ['bash', '-euo', 'pipefail', '-c', `${SETUP}${script}\nuntil_true ended`, 'bash'];
   const args = ['--mount', '--propagation', 'private', ...shell, volume.root, checkout, fuseConf];
   const result = await run('unshare', args, { timeoutMs: 380_000 });
   assert.equal(result.code, 0, result.stdout + result.stderr);
