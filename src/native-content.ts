@@ -169,7 +169,7 @@ export interface NativeContent {
   ): Promise<FileGroup>;
   /**
    * Compresses the chunks of `batch` named by `indexes`, in that order. `level` 0 stores as is, 1..19 is zstd's for what
-   * repeats itself; what does not shrink by 1/16 is stored as is. The batch may be released meanwhile.
+   * repeats itself; what hardly shrinks is stored as is. The batch may be released meanwhile.
    */
   encodeChunks(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<EncodedChunks>;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */

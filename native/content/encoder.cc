@@ -12,16 +12,18 @@ namespace coral {
 
 namespace {
 
-// A chunk that shrinks by less than 1/16 is not worth decoding at every read.
+// A chunk that shrinks by less than 1/16 is not worth decoding at every read. Where that only takes
+// copying, less is enough.
 constexpr uint32_t kWorthwhile = 16;
+constexpr uint32_t kWorthCopying = 64;
 // What a search for repetitions has to save over a code for single bytes alone, which is made and
 // undone faster.
 constexpr uint32_t kWorthSearching = 64;
-// With so many bits per byte nothing but repetitions can help.
+// With so many bits per byte only repetitions can help: noise, and what is compressed already.
 constexpr double kNoise = 7.6;
-// Planes repeat themselves rarely, and by chance often in few bytes: a thorough search for that
-// costs more than it finds.
-constexpr int kPlanesLevel = 3;
+// Where repetitions are rare a thorough search costs more than it finds.
+constexpr int kRareLevel = 3;
+// Planes repeat themselves by chance often in few bytes.
 constexpr int kPlanesMinMatch = 7;
 // zstd's fast strategy leaves out so much while it searches that it finds nothing.
 constexpr int kNoSearch = ZSTD_TARGETLENGTH_MAX;
@@ -44,10 +46,15 @@ void SetForBytesOnly(ZSTD_CCtx* context) {
 
 void SetForMatches(ZSTD_CCtx* context, int level, unsigned planes) {
   if (planes > 1) {
-    level = std::min(level, kPlanesLevel);
+    level = std::min(level, kRareLevel);
     ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, kPlanesMinMatch);
   }
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+}
+
+void SetForCopies(ZSTD_CCtx* context, int level) {
+  ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, std::min(level, kRareLevel));
+  ZSTD_CCtx_setParameter(context, ZSTD_c_literalCompressionMode, ZSTD_lcm_uncompressed);
 }
 
 // One frame, in which a block ends at each end of a plane: blocks have codes of their own. Returns
@@ -71,8 +78,8 @@ size_t Compress(ZSTD_CCtx* context, const uint8_t* data, uint32_t length, unsign
   return output.pos;
 }
 
-uint32_t MostThatIsWorthwhile(uint32_t length) {
-  return length - (length + kWorthwhile - 1) / kWorthwhile;
+uint32_t LessAShare(uint32_t length, uint32_t share) {
+  return length - (length + share - 1) / share;
 }
 
 }  // namespace
@@ -81,7 +88,8 @@ Encoded Encoder::Encode(const uint8_t* data, uint32_t length) {
   if (level_ == 0) return {Codec::kAsIs, 0, length, nullptr};
   const auto look = LookAtBytes(data, length);
   const bool noise = look.bits_per_byte >= kNoise;
-  if (look.planes != probed_planes_ || (choice_.method == Method::kAsIs && !noise)) {
+  const bool alike = look.planes == probed_planes_ && noise == probed_noise_;
+  if (!alike || (choice_.method == Method::kAsIs && !noise)) {
     return Probe(look.planes, noise, data, length);
   }
   return Try(choice_, data, length);
@@ -89,6 +97,7 @@ Encoded Encoder::Encode(const uint8_t* data, uint32_t length) {
 
 Encoded Encoder::Probe(unsigned planes, bool noise, const uint8_t* data, uint32_t length) {
   probed_planes_ = planes;
+  probed_noise_ = noise;
   choice_ = {Method::kAsIs, 1};
   Encoded best{Codec::kAsIs, 0, length, nullptr};
   const auto consider = [&](const Choice& choice, uint32_t margin) {
@@ -97,20 +106,30 @@ Encoded Encoder::Probe(unsigned planes, bool noise, const uint8_t* data, uint32_
     best = std::move(encoded);
     choice_ = choice;
   };
-  if (!noise) consider({Method::kEntropy, planes}, 0);
-  consider({Method::kMatches, planes}, best.length / kWorthSearching);
-  if (planes > 1) consider({Method::kMatches, 1}, best.length / kWorthSearching);
+  if (!noise) {
+    consider({Method::kEntropy, planes}, 0);
+    consider({Method::kMatches, planes}, best.length / kWorthSearching);
+    if (planes > 1) consider({Method::kMatches, 1}, best.length / kWorthSearching);
+  }
+  if (choice_.method == Method::kAsIs) consider({Method::kCopies, 1}, 0);
   return best;
 }
 
 Encoded Encoder::Try(const Choice& choice, const uint8_t* data, uint32_t length) const {
   const Encoded as_is{Codec::kAsIs, 0, length, nullptr};
-  if (choice.method == Method::kAsIs) return as_is;
   auto* context = FreshContext();
-  if (choice.method == Method::kEntropy) {
-    SetForBytesOnly(context);
-  } else {
-    SetForMatches(context, level_, choice.planes);
+  switch (choice.method) {
+    case Method::kAsIs:
+      return as_is;
+    case Method::kEntropy:
+      SetForBytesOnly(context);
+      break;
+    case Method::kMatches:
+      SetForMatches(context, level_, choice.planes);
+      break;
+    case Method::kCopies:
+      SetForCopies(context, level_);
+      break;
   }
   std::shared_ptr<uint8_t> split;
   if (choice.planes > 1) {
@@ -119,7 +138,8 @@ Encoded Encoder::Try(const Choice& choice, const uint8_t* data, uint32_t length)
     data = split.get();
   }
   // Too small for a poor result.
-  const auto capacity = MostThatIsWorthwhile(length);
+  const bool copies = choice.method == Method::kCopies;
+  const auto capacity = LessAShare(length, copies ? kWorthCopying : kWorthwhile);
   auto payload = TakeBuffer(capacity);
   const auto got = Compress(context, data, length, choice.planes, payload.get(), capacity);
   if (got == 0) return as_is;

@@ -25,7 +25,8 @@ class Encoder {
   Encoded Encode(const uint8_t* data, uint32_t length);
 
  private:
-  enum class Method { kAsIs, kEntropy, kMatches };
+  // Copies are matches alone: the bytes between them stay as they are.
+  enum class Method { kAsIs, kEntropy, kMatches, kCopies };
   struct Choice {
     Method method = Method::kAsIs;
     unsigned planes = 1;
@@ -37,6 +38,7 @@ class Encoder {
   const int level_;
   Choice choice_;               // What the last probe found best.
   unsigned probed_planes_ = 0;  // What its data looked like; 0 before the first.
+  bool probed_noise_ = false;
 };
 
 }  // namespace coral

@@ -3,7 +3,7 @@ import type { Medium, Tier } from '../tiers/types.js';
 import type { MigrationSettings } from './deps.js';
 
 /** The slower the medium, the more a byte saved is worth; all decode at the same speed. */
-const AUTO_LEVEL: Readonly<Record<Medium, number>> = { nvme: 1, ssd: 3, hdd: 5 };
+const AUTO_LEVEL: Readonly<Record<Medium, number>> = { nvme: 1, ssd: 3, hdd: 6 };
 
 /** 0 for none. */
 export function levelFor(

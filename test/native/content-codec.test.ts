@@ -74,6 +74,16 @@ test('repetitions are found within planes and without', async (t) => {
   assert.ok(storedShare(await packedAndBack(directory, 'rows', rows)) < 0.05);
 });
 
+test('what is compressed already gives up what it repeats', async (t) => {
+  const directory = temporaryDirectory(t);
+  const random = randomFrom(testSeed(t));
+  const repeated = noise(200, random);
+  const streams = Array.from({ length: 500 }, () => [repeated, noise(4000, random)]).flat();
+  const packed = await packedAndBack(directory, 'streams', Buffer.concat(streams));
+  // 4000 of 4200 bytes can not be saved.
+  assert.ok(storedShare(packed) < 0.98, String(storedShare(packed)));
+});
+
 test('one kind of data next to another does not spoil it', async (t) => {
   const directory = temporaryDirectory(t);
   const random = randomFrom(testSeed(t));
