@@ -186,7 +186,10 @@ export interface NativeAddon extends NativeContent {
   // Blocks that files have in common.
   /** Tries it in `directory`, on files that have no name and leave nothing behind. */
   canShareExtents(directory: string): Promise<boolean>;
-  /** Bytes of the file that other files have too. @throws EOPNOTSUPP where the filesystem can't tell. */
+  /**
+   * Bytes of the file that other files have too; on btrfs up to whole extents of which they have a part: its FIEMAP says
+   * no more. @throws EOPNOTSUPP where the filesystem can't tell.
+   */
   sharedBytes(fd: number): Promise<number>;
   sampleFile(fd: number): Promise<FileSamples>;
   /**

@@ -1,4 +1,4 @@
-/** Plain files that share blocks: the tiers lie on XFS, or on ext4 where nothing may happen. */
+/** Plain files that share blocks: the tiers lie on XFS or btrfs, or on ext4 where nothing may happen. */
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
@@ -14,11 +14,17 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await delay(5);
 }
 
-async function worldOn(t: TestContext, kind: 'xfs' | 'ext4', options?: WorldOptions) {
+async function worldOn(t: TestContext, kind: 'xfs' | 'btrfs' | 'ext4', options?: WorldOptions) {
   const root = loopFilesystem(kind, (clean) => atEnd(t, clean));
   const w = await openWorld(root, options);
   atEnd(t, () => w.close());
   return w;
+}
+
+function onEach(name: string, body: (w: World, t: TestContext) => Promise<void>): void {
+  for (const kind of ['xfs', 'btrfs'] as const) {
+    test(`${name}, on ${kind}`, async (t) => body(await worldOn(t, kind), t));
+  }
 }
 
 const pathOf = (w: World, { ino, plainTier }: Inode): string =>
@@ -56,8 +62,7 @@ async function untilAllLookedAt(w: World): Promise<void> {
   await w.migration.sweep();
 }
 
-test('two copies of a model take space once, and nothing else about them changes', async (t) => {
-  const w = await worldOn(t, 'xfs');
+onEach('two copies of a model take space once, and nothing else about them changes', async (w) => {
   const data = randomBytesOf('model', 40 * MiB + 321);
   const [a, b] = [await w.add('a', data), await w.add('b', data)];
   const before = [{ ...a }, { ...b }];
@@ -72,24 +77,26 @@ test('two copies of a model take space once, and nothing else about them changes
   assert.ok(counted < plainBytes && counted >= data.length, 'what is shared counts twice');
 });
 
-test('a fine-tune shares what is equal, is compared once, and by a new daemon not again', async (t) => {
-  const w = await worldOn(t, 'xfs');
-  const data = randomBytesOf('base', 24 * MiB);
-  const tuned = Buffer.from(data);
-  randomBytesOf('tuned', 8 * MiB).copy(tuned, 6 * MiB);
-  const [base, fine] = [await w.add('base', data), await w.add('fine', tuned)];
-  await untilShared(w, fine, 16 * MiB);
-  await untilAllLookedAt(w);
-  const { completed } = w.migration.status();
-  await untilAllLookedAt(w);
-  assert.equal(w.migration.status().completed, completed + 1, 'it was compared again');
-  assert.ok((await w.read(base)).equals(data) && (await w.read(fine)).equals(tuned));
-  await w.close();
-  const again = await openWorld(w.root);
-  atEnd(t, () => again.close());
-  await untilAllLookedAt(again);
-  assert.equal(again.migration.status().completed, 1, 'the new daemon compared them again');
-});
+onEach(
+  'a fine-tune shares what is equal, is compared once, and by a new daemon not again',
+  async (w, t) => {
+    const data = randomBytesOf('base', 24 * MiB);
+    const tuned = Buffer.from(data);
+    randomBytesOf('tuned', 8 * MiB).copy(tuned, 6 * MiB);
+    const [base, fine] = [await w.add('base', data), await w.add('fine', tuned)];
+    await untilShared(w, fine, 16 * MiB);
+    await untilAllLookedAt(w);
+    const { completed } = w.migration.status();
+    await untilAllLookedAt(w);
+    assert.equal(w.migration.status().completed, completed + 1, 'it was compared again');
+    assert.ok((await w.read(base)).equals(data) && (await w.read(fine)).equals(tuned));
+    await w.close();
+    const again = await openWorld(w.root);
+    atEnd(t, () => again.close());
+    await untilAllLookedAt(again);
+    assert.equal(again.migration.status().completed, 1, 'the new daemon compared them again');
+  },
+);
 
 test('files whose equal parts are too short to share on a hard disk are compared once', async (t) => {
   const w = await worldOn(t, 'xfs');
@@ -106,30 +113,34 @@ test('files whose equal parts are too short to share on a hard disk are compared
   assert.ok((await w.read(a)).equals(data) && (await w.read(b)).equals(other));
 });
 
-test('files that programs read keep their blocks, and their pages, until they are closed', async (t) => {
-  const w = await worldOn(t, 'xfs');
-  const data = randomBytesOf('model', 8 * MiB);
-  const [a, b] = [await w.add('a', data), await w.add('b', data)];
-  const readers = [w.activity.open(a.ino, 'read'), w.activity.open(b.ino, 'read')];
-  await untilAllLookedAt(w);
-  assert.equal(await sharedBytes(w, a), 0);
-  readers[1].close();
-  await untilShared(w, b, 8 * MiB);
-  assert.ok((await w.read(b)).equals(data));
-});
+onEach(
+  'files that programs read keep their blocks, and their pages, until they are closed',
+  async (w) => {
+    const data = randomBytesOf('model', 8 * MiB);
+    const [a, b] = [await w.add('a', data), await w.add('b', data)];
+    const readers = [w.activity.open(a.ino, 'read'), w.activity.open(b.ino, 'read')];
+    await untilAllLookedAt(w);
+    assert.equal(await sharedBytes(w, a), 0);
+    readers[1].close();
+    await untilShared(w, b, 8 * MiB);
+    assert.ok((await w.read(b)).equals(data));
+  },
+);
 
-test('a file that is written to is left alone; once it settled it is looked at anew', async (t) => {
-  const w = await worldOn(t, 'xfs');
-  const data = randomBytesOf('model', 8 * MiB);
-  const [a, b] = [await w.add('a', data), await w.add('b', data)];
-  await untilShared(w, b, 8 * MiB);
-  const other = Buffer.from(data);
-  other.write('a new version', 4 * MiB);
-  await w.overwrite(b, other);
-  assert.equal(await sharedBytes(w, b), 0);
-  await untilShared(w, b, 7 * MiB);
-  assert.ok((await w.read(a)).equals(data) && (await w.read(b)).equals(other));
-});
+onEach(
+  'a file that is written to is left alone; once it settled it is looked at anew',
+  async (w) => {
+    const data = randomBytesOf('model', 8 * MiB);
+    const [a, b] = [await w.add('a', data), await w.add('b', data)];
+    await untilShared(w, b, 8 * MiB);
+    const other = Buffer.from(data);
+    other.write('a new version', 4 * MiB);
+    await w.overwrite(b, other);
+    assert.equal(await sharedBytes(w, b), 0);
+    await untilShared(w, b, 7 * MiB);
+    assert.ok((await w.read(a)).equals(data) && (await w.read(b)).equals(other));
+  },
+);
 
 /** Slow enough that the job is still there when somebody looks. */
 const SLOW = { settings: { migrateRate: 24 * MiB } };
@@ -180,8 +191,7 @@ async function moveOf(t: TestContext, which: 'target' | 'source'): Promise<void>
   assert.ok((await w.read(a)).equals(data) && (await w.read(b)).equals(data));
 }
 
-test('a file that shares its blocks is packed and deleted like any other', async (t) => {
-  const w = await worldOn(t, 'xfs');
+onEach('a file that shares its blocks is packed and deleted like any other', async (w) => {
   const data = randomBytesOf('model', 12 * MiB);
   const [a, b, c] = [await w.add('a', data), await w.add('b', data), await w.add('c', data)];
   await untilShared(w, c, data.length);
@@ -213,8 +223,7 @@ test('a tier that is too full of shared blocks is emptied, and then there is qui
   assert.equal(full.migration.status().completed, completed);
 });
 
-test('a move between tiers of one filesystem writes nothing', async (t) => {
-  const w = await worldOn(t, 'xfs');
+onEach('a move between tiers of one filesystem writes nothing', async (w) => {
   const data = randomBytesOf('db', 30 * MiB);
   const inode = await w.add('a', data);
   const copy = w.activity.open(inode.ino, 'read');
