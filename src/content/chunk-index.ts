@@ -126,15 +126,16 @@ function createChanges({ store, packs, savings }: IndexParts) {
   function add(name: Buffer, fresh: Place): void {
     // In the same transaction: who does not know of copies must not open it.
     if (copyOf(name) !== 0) requireFormat(store, COPIES_FORMAT);
-    put(name, { ...fresh, references: 1, bad: false });
+    // First: it fails where the pack is not there any more.
     packs.addLive(fresh.packId, fresh.stored);
+    put(name, { ...fresh, references: 1, bad: false });
     count(name, fresh.length, fresh.stored);
   }
 
   function replace(name: Buffer, old: ChunkLocation, to: Place, references: number): void {
-    put(name, { ...to, references, bad: false });
-    packs.addLive(old.packId, -old.stored);
     packs.addLive(to.packId, to.stored);
+    packs.addLive(old.packId, -old.stored);
+    put(name, { ...to, references, bad: false });
     count(name, 0, to.stored - old.stored);
     epoch++;
   }
@@ -149,7 +150,8 @@ function createChanges({ store, packs, savings }: IndexParts) {
     },
     refer(name: Buffer, fresh: Place | undefined): void {
       const location = get(name);
-      if (location && (!fresh || isGood(location))) {
+      // What was found damaged stays so where another job relied on that record too.
+      if (location && (!fresh || isGood(location) || isAt(location, fresh))) {
         put(name, { ...location, references: location.references + 1 });
       } else if (location && fresh) {
         replace(name, location, fresh, location.references + 1);
@@ -173,13 +175,19 @@ function createChanges({ store, packs, savings }: IndexParts) {
     },
     move(name: Buffer, from: Pick<Place, 'packId' | 'offset'>, to: Place): boolean {
       const location = get(name);
-      if (location?.packId !== from.packId || location.offset !== from.offset) return false;
+      if (!location || !isAt(location, from)) return false;
       replace(name, location, to, location.references);
       return true;
     },
     stale: () => void epoch++,
     epoch: () => epoch,
   };
+}
+
+type RecordPlace = Pick<Place, 'packId' | 'offset'>;
+
+function isAt(location: RecordPlace, { packId, offset }: RecordPlace): boolean {
+  return location.packId === packId && location.offset === offset;
 }
 
 /** Which copy of a chunk lies in a record; for checks as well. */
@@ -193,7 +201,7 @@ export function findInRecord(
   for (const name of namesOf(hash)) {
     const value = table.get(name);
     const location = value && decodeLocation(value);
-    if (location?.packId === packId && location.offset === offset) return { name, location };
+    if (location && isAt(location, { packId, offset })) return { name, location };
   }
   return undefined;
 }

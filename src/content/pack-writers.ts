@@ -1,6 +1,7 @@
 /** The packs being written, one per tier. */
 import { native, type ChunkBatch } from '../native.js';
 import type { Tier } from '../tiers/types.js';
+import { contentError } from './errors.js';
 import { TierWriter, type Appended, type PackWriterDeps } from './tier-writer.js';
 import type { Use } from './uses.js';
 
@@ -67,7 +68,11 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
         writer.copyRecords(source.path, source.packId, offsets, stored),
       ),
     async sync(packIds) {
-      for (const packId of [...packIds]) await of(packId)?.sync(packId);
+      for (const packId of [...packIds]) {
+        const writer = of(packId);
+        if (!writer) throw contentError('EIO', `pack ${packId} is not there to be synced`);
+        await writer.sync(packId);
+      }
     },
     isWriting: (packId) => of(packId)?.isWriting(packId) ?? false,
     seal: async (packId) => of(packId)?.seal(packId),

@@ -14,7 +14,7 @@ import {
   zeroBytesOf,
 } from './packing.js';
 import type { Segment } from './records.js';
-import { Storing, type StoringOptions } from './storing.js';
+import { Storing, type Durable, type StoringOptions } from './storing.js';
 import { storedBytesOf } from './summary.js';
 import { giveWay } from './turns.js';
 import type { PackedFile, PackedTogether } from './types.js';
@@ -37,7 +37,7 @@ export async function packTogether(
   };
   try {
     const chunks = chunksOf(batch, await storing.store(batch));
-    await storing.sync(namesOfData(chunks));
+    const durable = await storing.sync(namesOfData(chunks));
     const segments: Segment[] = [];
     const files: PackedFile[] = [];
     for (let first = 0, i = 0; i < inos.length; first += batch.counts[i], i++) {
@@ -45,7 +45,7 @@ export async function packTogether(
       recipeIds.push(recipeId);
       deps.building.add(recipeId);
       const own = chunks.slice(first, first + batch.counts[i]);
-      const written = writeSegments(deps, storing, recipeId, own);
+      const written = writeSegments(deps, storing, recipeId, own, durable);
       segments.push(...written);
       files.push(fileOf(deps, inos[i], recipeId, written));
       if (i % SLICE === SLICE - 1) await giveWay();
@@ -63,11 +63,13 @@ function writeSegments(
   storing: Storing,
   recipeId: number,
   chunks: NotedChunk[],
+  durable: Durable,
 ): Segment[] {
   const segments: Segment[] = [];
   for (let at = 0; at < chunks.length; at += SEGMENT_CHUNKS) {
     const part = chunks.slice(at, at + SEGMENT_CHUNKS);
-    segments.push(writeSegment(deps, storing, recipeId, segments.length, part));
+    const place = { recipeId, number: segments.length };
+    segments.push(writeSegment(deps, storing, place, part, durable));
   }
   return segments;
 }

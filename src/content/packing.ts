@@ -12,7 +12,7 @@ import { HASH_BYTES, SEGMENT_CHUNKS } from './limits.js';
 import { copyOf, hashOf } from './names.js';
 import type { ContentParts } from './parts.js';
 import type { Segment } from './records.js';
-import { Storing, type StoringDeps, type StoringOptions } from './storing.js';
+import { Storing, type Durable, type StoringDeps, type StoringOptions } from './storing.js';
 import { summarize } from './summary.js';
 import type { PackingJob, Recipe } from './types.js';
 
@@ -110,11 +110,12 @@ export class Packing implements PackingJob {
 
   private async flush(chunks: NotedChunk[]): Promise<void> {
     const names = namesOfData(chunks);
-    await this.storing.sync(names);
+    const durable = await this.storing.sync(names);
     this.storing.checkRunning();
     const { deps, storing, recipeId, segments } = this;
-    segments.push(writeSegment(deps, storing, recipeId, segments.length, chunks));
-    this.storing.counted(names);
+    const at = { recipeId, number: segments.length };
+    segments.push(writeSegment(deps, storing, at, chunks, durable));
+    this.storing.counted(names, durable);
   }
 }
 
@@ -131,13 +132,13 @@ export function namesOfData(chunks: NotedChunk[]): Buffer[] {
 export function writeSegment(
   { recipes }: Pick<ContentParts, 'recipes'>,
   storing: Storing,
-  recipeId: number,
-  number: number,
+  { recipeId, number }: { recipeId: number; number: number },
   chunks: NotedChunk[],
+  durable: Durable,
 ): Segment {
   const segment = toSegment(chunks);
+  storing.refer(namesOfData(chunks), durable);
   recipes.putSegment(recipeId, number, segment);
-  for (const name of namesOfData(chunks)) storing.refer(name);
   return segment;
 }
 

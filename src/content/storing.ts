@@ -24,6 +24,9 @@ export interface StoringOptions {
   jumpRate: number;
 }
 
+/** Records that are durable and in no segment yet, by the name of their chunk. */
+export type Durable = ReadonlyMap<string, Place>;
+
 export class Storing {
   /** Bytes appended. */
   newBytes = 0;
@@ -67,28 +70,42 @@ export class Storing {
     return names;
   }
 
-  /** Everything of these chunks is durable. */
-  sync(names: Iterable<Buffer>): Promise<void> {
-    const packs = new Set<number>();
+  /** Makes these chunks durable. What is appended for one of them meanwhile is not part of it. */
+  async sync(names: Iterable<Buffer>): Promise<Durable> {
+    const durable = new Map<string, Place>();
     for (const name of names) {
-      const place = this.fresh.get(hashKey(name));
-      if (place) packs.add(place.packId);
+      const key = hashKey(name);
+      const place = this.fresh.get(key);
+      if (place) durable.set(key, place);
     }
-    return this.deps.writers.sync(packs);
+    await this.deps.writers.sync(new Set([...durable.values()].map(({ packId }) => packId)));
+    return durable;
   }
 
-  /** A segment that names the chunk is written in this turn; `sync` was before. */
-  refer(name: Buffer): void {
-    this.deps.index.refer(name, this.fresh.get(hashKey(name)));
+  /** Counts what a segment names that is written in this turn: all of it, or nothing where that fails. */
+  refer(names: readonly Buffer[], durable: Durable): void {
+    const { index } = this.deps;
+    const referred: Buffer[] = [];
+    try {
+      for (const name of names) {
+        index.refer(name, durable.get(hashKey(name)));
+        referred.push(name);
+      }
+    } catch (error) {
+      for (const name of referred) index.release(name, 1);
+      throw error;
+    }
   }
 
   /**
    * Segments name these chunks, so they need no protection any more, not even where the job meets them again: its
    * recipe keeps them. Their packs stay in use until it ends, since others of its records may lie there.
    */
-  counted(names: Iterable<Buffer>): void {
+  counted(names: Iterable<Buffer>, durable: Durable): void {
     for (const name of names) {
       const key = hashKey(name);
+      // It went bad since it was found, and is stored anew: what is durable of that a later segment says.
+      if (this.fresh.get(key) !== durable.get(key) || this.isUnderWay(key)) continue;
       this.use.names.delete(key);
       this.fresh.delete(key);
       if (this.claimed.delete(key)) this.deps.appending.forget(key);
@@ -121,6 +138,11 @@ export class Storing {
 
   private isMine(key: string): boolean {
     return this.fresh.has(key) || this.claimed.has(key);
+  }
+
+  /** This job is appending it. */
+  private isUnderWay(key: string): boolean {
+    return this.claimed.has(key) && !this.fresh.has(key);
   }
 
   /**
@@ -200,12 +222,12 @@ export class Storing {
       const key = hashKey(names[chunk]);
       this.fresh.set(key, place);
       this.newBytes += stored[i];
-      if (!this.ended) this.deps.appending.appended(key, place);
+      // After the job's end another one may have claimed it.
+      if (this.claimed.has(key)) this.deps.appending.appended(key, place);
     });
   }
 
   private giveUpUnless(key: string): void {
-    // After the job's end another one may have claimed it.
     if (this.fresh.has(key) || !this.claimed.delete(key)) return;
     this.deps.appending.forget(key);
   }

@@ -122,8 +122,10 @@ export class TierWriter {
     try {
       return await work(pack.writer);
     } catch (error) {
-      // Where a sync beside it fails, that is the reason.
-      await this.syncLock(() => Promise.resolve());
+      // A sync beside it may have been of bytes that were taken back. Where one failed, that is the reason.
+      await this.syncLock(async () => {
+        pack.synced = Math.min(pack.synced, pack.writer.size);
+      });
       this.checkWritten(pack.packId);
       if (errnoOf(error) === 'EIO') this.fail(pack, error);
       throw error;
