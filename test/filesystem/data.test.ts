@@ -114,6 +114,36 @@ test('O_TRUNC of a packed file empties it, for a reader that has it open too', a
   assert.equal((await w.read(ino)).toString(), 'new');
 });
 
+test('a packed file that can not be cut durably stays as it is', async (t) => {
+  const w = await world(t);
+  const data = randomBytesOf('kept', 100_000);
+  const ino = await w.add('a', data);
+  await w.demote(ino, true);
+  const before = { ...w.inode(ino) };
+  let full = true;
+  w.store.beforeCommit(() => {
+    if (full) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
+  });
+  const tries = [
+    () => w.open(ino, O_WRONLY | O_TRUNC),
+    // Now the store knows.
+    () => w.open(ino, O_WRONLY | O_TRUNC),
+    () => resize(w, ino, 0),
+  ];
+  try {
+    for (const cut of tries) await assert.rejects(cut(), { code: 'ENOSPC' });
+    const { heat, heatAt } = w.inode(ino);
+    assert.deepEqual(w.inode(ino), { ...before, heat, heatAt });
+    assert.ok((await w.read(ino)).equals(data));
+  } finally {
+    full = false;
+  }
+  await w.store.commit();
+  await w.open(ino, O_WRONLY | O_TRUNC);
+  await w.close(ino, O_WRONLY);
+  assert.equal((await w.read(ino)).length, 0);
+});
+
 test('with a kernel that takes it, plain data is served by the kernel itself', async (t) => {
   const w = await world(t);
   w.filesystem.setPassthrough(true);
