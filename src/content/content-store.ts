@@ -114,6 +114,7 @@ type LookingUp = Pick<
   | 'planFor'
   | 'planAtOnce'
   | 'planForRecipe'
+  | 'dataBytes'
   | 'summary'
   | 'markBad'
   | 'markBadName'
@@ -127,6 +128,10 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     planFor: plans.planFor,
     planAtOnce: plans.planAtOnce,
     planForRecipe: plans.planForRecipe,
+    dataBytes(ino) {
+      const head = recipes.head(ino);
+      return head && head.size - head.zeroBytes;
+    },
     async summary(ino) {
       return summarize(parts, segmentsOf(recipes, headOf(parts, ino)));
     },

@@ -118,6 +118,8 @@ export interface ContentStore {
   /** Moves the recipe of an inode to the garbage list; its chunks are released in the background. */
   releaseRecipe(ino: number): void;
   hasRecipe(ino: number): boolean;
+  /** Bytes of the file that are in no run of zeros, which hydration leaves as holes; undefined without a recipe. */
+  dataBytes(ino: number): number | undefined;
   /**
    * Resolves chunk locations in slices, giving way to the event loop. Open the plan in the same turn, right
    * after the `await`: later its packs may be gone.

@@ -5,10 +5,11 @@ import { decayed } from '../policy/heat.js';
 import type { FileFacts } from '../policy/types.js';
 import type { TierSet } from '../tiers/types.js';
 import type { MigrationDeps } from './deps.js';
+import { plainBytes } from './room.js';
 
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
-type FactsDeps = Pick<MigrationDeps, 'namespace' | 'tiers' | 'activity'> & {
+type FactsDeps = Pick<MigrationDeps, 'namespace' | 'tiers' | 'activity' | 'content'> & {
   settings: Pick<MigrationDeps['settings'], 'halfLifeMs'>;
 };
 
@@ -28,6 +29,7 @@ export function factsOf(deps: FactsDeps, inode: Inode, now: number): FileFacts |
     ino: inode.ino,
     path: Buffer.from(path, 'latin1').toString('utf8'),
     size: inode.size,
+    bytes: plainBytes(deps, inode),
     fileClass: inode.fileClass,
     heat: decayed(inode.heat, unheatedMs, deps.settings.halfLifeMs),
     idleMs,

@@ -2,6 +2,7 @@
 import type { Tier } from '../tiers/types.js';
 import type { MigrationDeps } from './deps.js';
 import { pinOf } from '../namespace/pins.js';
+import { plainBytes } from './room.js';
 
 /** Tiers with room for it: the pinned one or the rule's, then the others, fastest first. */
 export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
@@ -12,5 +13,6 @@ export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
   const { tier } = rules.placementFor({ path, size: inode.size, fileClass: inode.fileClass });
   const first = tiers.byId(pinOf(namespace, inode.ino)) ?? tiers.byName(tier);
   const ordered = first ? [first, ...tiers.tiers.filter((other) => other !== first)] : tiers.tiers;
-  return ordered.filter((t) => t.state === 'ok' && tiers.usage(t).free > inode.size);
+  const bytes = plainBytes(deps, inode);
+  return ordered.filter((t) => t.state === 'ok' && tiers.usage(t).free > bytes);
 }

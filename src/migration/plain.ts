@@ -17,6 +17,7 @@ import {
   switchWhenClosed,
   writableTarget,
 } from './move.js';
+import { plainBytes } from './room.js';
 
 /** Makes the file plain on the move's tier. */
 export async function makePlain(ctx: MoveContext, move: Move): Promise<Outcome> {
@@ -36,7 +37,7 @@ async function copyPlain(ctx: MoveContext, move: Move, target: Tier): Promise<Ou
   // The wait may have been long.
   if (inode.plainTier === 0 || inode.plainTier === target.id) return 'changed';
   const source = readableTier(ctx, inode.plainTier);
-  checkRoom(ctx, target, inode.size);
+  checkRoom(ctx, target, plainBytes(ctx.deps, inode));
   move.total = 2 * inode.size;
   move.done = 0;
   const path = tiers.backingPath(source, move.ino);
@@ -51,9 +52,10 @@ async function copyPlain(ctx: MoveContext, move: Move, target: Tier): Promise<Ou
 
 async function hydrate(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome> {
   const { content } = ctx.deps;
-  const { digest, size, packedTier } = liveInode(ctx, move);
+  const inode = liveInode(ctx, move);
+  const { digest, size, packedTier } = inode;
   readableTier(ctx, packedTier);
-  checkRoom(ctx, target, size);
+  checkRoom(ctx, target, plainBytes(ctx.deps, inode));
   move.total = 2 * size;
   move.done = 0;
   const plan = native.openPlan(await content.planFor(move.ino));

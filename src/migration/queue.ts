@@ -23,6 +23,7 @@ import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
 import { groupLength, type Leftovers, packTogether } from './packed-together.js';
 import { makePlain } from './plain.js';
+import { plainBytes } from './room.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
 import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
@@ -360,8 +361,9 @@ export function createQueue(deps: MigrationDeps): Queue {
       let sum = 0;
       for (const list of byIno.values()) {
         for (const { move } of list) {
-          if (move.tier === tier && !move.switched && !isShare(move))
-            sum += namespace.get(move.ino)?.size ?? 0;
+          if (move.tier !== tier || move.switched || isShare(move)) continue;
+          const inode = namespace.get(move.ino);
+          if (inode) sum += plainBytes(deps, inode);
         }
       }
       return sum;

@@ -22,7 +22,7 @@ export interface Drain {
 
 interface Candidate {
   ino: number;
-  size: number;
+  bytes: number;
   heat: number;
   idleMs: number;
   recent: boolean;
@@ -47,7 +47,7 @@ export function createDrain(tier: TierFill, excess: number, ledger: Ledger): Dra
 
   return {
     goes(facts) {
-      if ((facts.plainTier ?? facts.packedTier) === tier.name) missing -= facts.size;
+      if ((facts.plainTier ?? facts.packedTier) === tier.name) missing -= facts.bytes;
     },
     offer(facts, placement) {
       if ((facts.plainTier ?? facts.packedTier) !== tier.name) return;
@@ -61,8 +61,8 @@ export function createDrain(tier: TierFill, excess: number, ledger: Ledger): Dra
         const wish = wishOf(candidate);
         if (!wish) continue;
         wishes.push(wish);
-        if (wish.tier !== tier.name) ledger.add(wish.tier, candidate.size);
-        missing -= candidate.size;
+        if (wish.tier !== tier.name) ledger.add(wish.tier, candidate.bytes);
+        missing -= candidate.bytes;
       }
       return wishes;
     },
@@ -70,10 +70,10 @@ export function createDrain(tier: TierFill, excess: number, ledger: Ledger): Dra
 }
 
 function candidateOf(facts: FileFacts, placement: Placement): Candidate {
-  const { ino, size, heat, idleMs, packedTier } = facts;
+  const { ino, bytes, heat, idleMs, packedTier } = facts;
   return {
     ino,
-    size,
+    bytes,
     heat,
     idleMs,
     recent: idleMs < Math.min(RECENT_MS, placement.coldAfterMs),
@@ -96,7 +96,7 @@ function coldestThatSuffice(candidates: Candidate[], bytes: number): Candidate[]
   let sum = 0;
   let count = 0;
   while (count < candidates.length && (sum < bytes || count < MAX_CANDIDATES / 2)) {
-    sum += candidates[count++].size;
+    sum += candidates[count++].bytes;
   }
   return candidates.slice(0, count);
 }
@@ -114,8 +114,8 @@ function drainTarget(file: Candidate, tier: TierFill, ledger: Ledger): string | 
   const preferred = slower.find(({ name }) => name === cold);
   const ordered = preferred ? [preferred, ...slower.filter((t) => t !== preferred)] : slower;
   const place =
-    ordered.find((t) => ledger.staysBelow(t.name, file.size, t.high)) ??
-    slower.toReversed().find((t) => ledger.fits(t.name, file.size));
+    ordered.find((t) => ledger.staysBelow(t.name, file.bytes, t.high)) ??
+    slower.toReversed().find((t) => ledger.fits(t.name, file.bytes));
   if (place) return place.name;
   return file.plain && file.pack && slower.length === 0 ? tier.name : null;
 }

@@ -23,6 +23,8 @@ export interface FileFacts {
   /** Below the mount, '/a/b', as text. */
   path: string;
   size: number;
+  /** Of its size, what is not in holes: the room that it takes where it is plain, and at most where it is packed. */
+  bytes: number;
   fileClass: FileClass;
   /** Decayed to now. */
   heat: number;

@@ -52,7 +52,7 @@ export function createSweep({ tiers, rules, settings }: SweepInput): Sweep {
       if (wish) {
         for (const drain of drains) drain.goes(facts);
         // Going back to a packed form that is there already takes no space.
-        if (wish.tier !== facts.packedTier) ledger.add(wish.tier, facts.size);
+        if (wish.tier !== facts.packedTier) ledger.add(wish.tier, facts.bytes);
       } else if (canDrain(facts, placement, settings.settleMs)) {
         for (const drain of drains) drain.offer(facts, placement);
       }
@@ -76,7 +76,7 @@ export function wishFor(
 }
 
 function pinWish(facts: FileFacts, pin: string, ledger: Ledger): Wish | null {
-  if (facts.plainTier === pin || !ledger.fits(pin, facts.size)) return null;
+  if (facts.plainTier === pin || !ledger.fits(pin, facts.bytes)) return null;
   const because = `pinned to ${pin}`;
   const down = facts.plainTier !== null && ledger.rank(facts.plainTier) < ledger.rank(pin);
   return down
@@ -101,7 +101,7 @@ function coldTarget(facts: FileFacts, placement: Placement, ledger: Ledger): str
   const cold = ledger.rank(placement.cold);
   if (!placement.pack) {
     const done = facts.plainTier === null || at >= cold;
-    return done || !ledger.fits(placement.cold, facts.size) ? null : placement.cold;
+    return done || !ledger.fits(placement.cold, facts.bytes) ? null : placement.cold;
   }
   // An empty file has no packed form: where it is slow enough it stays as it is.
   if ((facts.plainTier === null || facts.size === 0) && at >= cold) return null;
@@ -117,7 +117,7 @@ function heatWish(facts: FileFacts, placement: Placement, ledger: Ledger): Wish 
   if (promote !== 'heat' || facts.heat < PROMOTE_FROM) return null;
   if (facts.idleMs >= coldAfterMs && placement.demote !== 'never') return null;
   if (facts.plainTier !== null && ledger.rank(facts.plainTier) <= ledger.rank(tier)) return null;
-  if (!ledger.staysBelow(tier, facts.size, ledger.tiers[ledger.rank(tier)].low)) return null;
+  if (!ledger.staysBelow(tier, facts.bytes, ledger.tiers[ledger.rank(tier)].low)) return null;
   const because = `opened often: heat ${facts.heat.toFixed(2)}, from ${PROMOTE_FROM} it comes up`;
   return { kind: 'promote', ino: facts.ino, tier, because };
 }

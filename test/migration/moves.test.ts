@@ -66,6 +66,19 @@ test('a plain move keeps bytes, holes and the backtrace, and leaves no second co
   assert.equal(w.tiers.usage(w.tiers.byName('hdd')!).plainBytes, (await stat(path)).blocks * 512);
 });
 
+test('a sparse file longer than any tier has room moves, and can be written again once packed', async (t) => {
+  const w = await world(t);
+  await w.limit(16 * MiB);
+  const data = randomBytesOf('a', MiB);
+  const inode = await w.addSparse('image', data, 64 * MiB);
+  await w.done('demote', inode, 'ssd', false);
+  assert.equal(w.formOf(inode), 'plain ssd');
+  await w.done('demote', inode, 'hdd');
+  await w.migration.hydrateNow(inode.ino);
+  assert.equal(w.formOf(inode), 'plain nvme + packed hdd');
+  assert.ok((await w.read(inode)).equals(Buffer.concat([data, Buffer.alloc(63 * MiB)])));
+});
+
 test('every form can become every other, with the same bytes', async (t) => {
   const w = await world(t);
   const data = randomBytesOf('a', MiB);

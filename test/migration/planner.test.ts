@@ -90,6 +90,25 @@ test('a pinned directory draws what is below it', async (t) => {
   await until(() => w.formOf(inode) === 'plain ssd');
 });
 
+test('a pin draws a sparse file that is longer than its tier has room, and fills nothing up', async (t) => {
+  const settings = { tierWatermarks: { ssd: { high: 50, low: 30 } } };
+  const w = await world(t, { settings });
+  await w.limit(16 * MiB);
+  const inode = await w.addSparse('image', randomBytesOf('a', MiB), 64 * MiB);
+  const other = await w.add('other', randomBytesOf('b', MiB), 'ssd');
+  for (const packed of [false, true]) {
+    if (packed) await w.done('demote', inode, 'hdd');
+    inode.pin = w.tiers.byName('ssd')!.id;
+    w.namespace.update(inode);
+    await w.migration.sweep();
+    await w.migration.sweep();
+    await until(() => inode.plainTier === inode.pin && idle(w));
+    inode.pin = 0;
+    w.namespace.update(inode);
+  }
+  assert.equal(w.formOf(other), 'plain ssd');
+});
+
 test('paused, nothing moves by itself', async (t) => {
   const w = await world(t, { settings: { coldAfterMs: 1 } });
   w.migration.pause();

@@ -3,7 +3,16 @@
  * a little filesystem on top that makes, writes, reads and deletes files.
  */
 import { createCipheriv, createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -41,6 +50,8 @@ export interface World {
   migration: RunningMigration;
   /** A file in the root directory, plain, settled and durable. */
   add(name: string, data: Buffer, tier?: string): Promise<Inode>;
+  /** The same, longer than its data: what follows is a hole up to `size`. */
+  addSparse(name: string, data: Buffer, size: number): Promise<Inode>;
   /**
    * Opens for writing as the filesystem would: hydrates, forgets the recipe, replaces all bytes.
    */
@@ -54,6 +65,8 @@ export interface World {
   move(kind: JobKind, inode: Inode, tier: string, pack?: boolean): Job;
   /** Submits and waits for the end. */
   done(kind: JobKind, inode: Inode, tier: string, pack?: boolean): Promise<void>;
+  /** Bytes that Coral Reef may use on each tier. */
+  limit(capacity: number): Promise<void>;
   /** Names of all files in `files/` and `incoming/` of a tier. */
   backing(tier: string): Promise<string[]>;
   close(): Promise<void>;
@@ -179,6 +192,14 @@ function operations(parts: Parts): World {
       await settled(inode);
       return inode;
     },
+    async addSparse(name, data, size) {
+      const inode = await this.add(name, data);
+      await truncate(pathOf(inode), size);
+      inode.unsettled = true;
+      namespace.update(inode);
+      await settled(inode);
+      return inode;
+    },
     async overwrite(inode, data) {
       const handle = activity.open(inode.ino, 'write');
       await migration.hydrateNow(inode.ino);
@@ -223,6 +244,10 @@ function operations(parts: Parts): World {
     },
     move,
     done: (kind, inode, tier, pack) => migration.finished(move(kind, inode, tier, pack)),
+    async limit(capacity) {
+      for (const tier of tiers.tiers) Object.assign(tier, { capacity });
+      await tiers.refresh();
+    },
     async backing(tier) {
       const found = await readdir(join(root, tier, '.coral-reef'), { recursive: true });
       return found.filter((name) => /^(files\/..|incoming)\/./.test(name)).sort();

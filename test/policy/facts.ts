@@ -13,6 +13,7 @@ export function facts(changes: Partial<FileFacts> = {}): FileFacts {
     ino: 1,
     path: '/models/base/m.gguf',
     size: MiB,
+    bytes: changes.size ?? MiB,
     fileClass: 'model',
     heat: 0.9,
     idleMs: HOUR,

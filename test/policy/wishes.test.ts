@@ -96,6 +96,24 @@ const ONE_FILE: readonly [string, Partial<FileFacts>, Partial<SweepInput>, strin
   ['a pinned packed file becomes plain on its tier', { ...packed, pin: 'hdd' }, {}, '1 up hdd'],
   ['a pinned open file waits', { pin: 'hdd', open: true }, {}, ''],
   ['a pin to a tier without room is no wish', { pin: 'hdd', size: 200 * MiB }, {}, ''],
+  [
+    'holes need no room for a pin',
+    { pin: 'hdd', size: 200 * MiB, bytes: MiB },
+    {},
+    '1 down hdd plain',
+  ],
+  [
+    'holes need no room for cold data',
+    { ...idle, ...db, size: 200 * MiB, bytes: MiB },
+    {},
+    '1 down hdd plain',
+  ],
+  [
+    'holes need no room for hot data',
+    { ...packed, heat: 5, size: 200 * MiB, bytes: MiB },
+    byHeat,
+    '1 up nvme',
+  ],
 ];
 
 for (const [what, changes, sweep, expected] of ONE_FILE) {
@@ -173,6 +191,14 @@ test('open, pinned, settling and never-demoted files are not drained', () => {
 test('what goes by cold-after counts towards the drain', () => {
   const files = [facts({ ino: 1, ...idle, size: 30 * MiB }), facts({ ino: 2, size: 5 * MiB })];
   assert.equal(wishes(files, { tiers: fills(85) }), '1 down hdd packed');
+});
+
+test('a sparse file goes down in a drain, and only its data counts towards it', () => {
+  const files = [
+    facts({ ino: 1, heat: 0.1, size: 200 * MiB, bytes: MiB }),
+    facts({ ino: 2, size: 30 * MiB }),
+  ];
+  assert.equal(wishes(files, { tiers: fills(85) }), '1 down ssd packed, 2 down ssd packed');
 });
 
 test('a clean hot copy goes back to its packed form, not to a new place', () => {

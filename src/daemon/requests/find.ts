@@ -87,8 +87,9 @@ export function pinnedTo(parts: Pick<Parts, 'namespace' | 'tiers'>, inode: Inode
 
 /** What policy decides from, as of now. @throws CoralError where the file was deleted meanwhile */
 export function factsOfTarget(parts: Parts, { inode, path }: Target): FileFacts {
-  const { namespace, tiers, filesystem, plan } = parts;
-  const deps = { namespace, tiers, activity: filesystem.activity, settings: plan.settings };
+  const { namespace, tiers, content, filesystem, plan } = parts;
+  const { activity } = filesystem;
+  const deps = { namespace, tiers, content, activity, settings: plan.settings };
   const facts = factsOf(deps, inode, Date.now());
   if (facts === undefined) throw absent(path);
   return facts;
