@@ -6,7 +6,7 @@ import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
-import type { Tier } from '../tiers/types.js';
+import type { Tier, TierSet } from '../tiers/types.js';
 import { MoveError } from './deps.js';
 import type { JobRecord } from './journal.js';
 import { controlled, type Move, type MoveContext, type Outcome } from './move.js';
@@ -127,13 +127,18 @@ function renewBacktrace(path: string, backtrace: Buffer): void {
   }
 }
 
+/** Where a replaced backing file lies until it is unlinked. */
+export function releasedPath(tiers: TierSet, tier: Tier, ino: number): string {
+  return `${tiers.incomingPath(tier, ino)}.released`;
+}
+
 /**
  * Takes away a replaced backing file, unless the inode uses that path again: the check and the rename are one turn.
  * Only after the switch is durable. @returns the path to unlink
  */
 export function setAside({ deps }: MoveContext, tier: Tier, ino: number): string | undefined {
   if (deps.namespace.get(ino)?.plainTier === tier.id) return undefined;
-  const released = `${deps.tiers.incomingPath(tier, ino)}.released`;
+  const released = releasedPath(deps.tiers, tier, ino);
   try {
     renameSync(deps.tiers.backingPath(tier, ino), released);
   } catch (error) {

@@ -3,57 +3,76 @@
  * what is true; the journal says where else bytes of a file may lie.
  */
 import { access, readdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { errnoName } from '../config/errors.js';
+import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import type { Tier, TierSet } from '../tiers/types.js';
+import { releasedPath } from './backing.js';
 import type { MigrationDeps } from './deps.js';
 import { type JobRecord, openJournal } from './journal.js';
 
 export interface JobRecovery {
   /** Moves that were under way. */
   jobs: number;
-  /** Of those, records kept because a tier is missing or a file there could not be removed. */
+  /**
+   * Of those, records kept because a tier is missing, a file there could not be removed, or the copy that the
+   * namespace relies on is not there.
+   */
   kept: number;
 }
 
 type RecoverDeps = Pick<MigrationDeps, 'store' | 'namespace' | 'tiers' | 'log'>;
 
-/** Removes copies that nothing refers to; finishes a rename that a power cut undid. */
+/** Removes copies that nothing refers to, where the one that counts is there; finishes a rename that a power cut undid. */
 export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
   const journal = openJournal(deps.store);
   const records = journal.all();
-  let kept = 0;
+  const kept = new Set<number>();
   for (const { key, record } of records) {
     if (await recoverJob(deps, record)) journal.end(key);
-    else kept++;
+    else kept.add(record.ino);
   }
   for (const tier of deps.tiers.tiers) {
-    if (isWritable(tier)) await clearIncoming(deps, tier);
+    if (isWritable(tier)) await clearIncoming(deps, tier, kept);
   }
   await deps.store.commit();
-  if (records.length > 0)
-    deps.log.info({ jobs: records.length, kept }, 'recovered interrupted moves');
-  return { jobs: records.length, kept };
+  const result = { jobs: records.length, kept: journal.all().length };
+  if (records.length > 0) deps.log.info(result, 'recovered interrupted moves');
+  return result;
 }
 
 /**
- * @returns false where a tier that it needs is not there, or does not let go of what is to be removed. Tiers that are
- * there are handled at once. @throws where a copy that the namespace relies on can't be put in place: its volume must not
- * start, for what is in `incoming/` goes next
+ * @returns false where a tier that it needs is not there, or does not let go of what is to be removed, or where this may
+ * be the last copy. @throws where a copy that the namespace relies on can't be put in place: its volume must not start
  */
 async function recoverJob(deps: RecoverDeps, record: JobRecord): Promise<boolean> {
-  const { tiers, namespace } = deps;
-  const plainTier = namespace.get(record.ino)?.plainTier;
-  let complete = true;
-  for (const id of [record.source, record.target]) {
-    const tier = tiers.byId(id);
-    if (!tier) continue;
-    if (!isWritable(tier)) complete = false;
-    else if (tier.id === plainTier) await restoreBacking(tiers, tier, record.ino);
-    else if (!(await tryRemove(deps, tiers.backingPath(tier, record.ino)))) complete = false;
+  const { tiers, namespace, log } = deps;
+  const inode = namespace.get(record.ino);
+  const involved = [record.source, record.target].flatMap((id) => tiers.byId(id) ?? []);
+  const writable = involved.filter(isWritable);
+  const place = writable.find((tier) => tier.id === inode?.plainTier);
+  if (place) await restoreBacking(tiers, place, record.ino);
+  if (inode && !(await isInPlace(tiers, inode))) {
+    log.warn({ ino: record.ino }, 'a moved file is not where it should be; its other copies stay');
+    return false;
+  }
+  let complete = writable.length === involved.length;
+  for (const tier of writable) {
+    if (tier === place) continue;
+    if (!(await tryRemove(deps, tiers.backingPath(tier, record.ino)))) complete = false;
   }
   return complete;
+}
+
+/** Whether the bytes that the namespace relies on are there, as far as it shows without reading them. */
+async function isInPlace(tiers: TierSet, inode: Inode): Promise<boolean> {
+  const { ino, size, plainTier, packedTier } = inode;
+  if (plainTier === 0 && packedTier === 0) return size === 0;
+  const tier = tiers.byId(plainTier || packedTier);
+  if (!tier || tier.state === 'missing') return false;
+  // What can't be looked at is not lost, but nothing else may go for it.
+  return plainTier === 0 || isThere(tiers.backingPath(tier, ino)).catch(() => false);
 }
 
 /**
@@ -68,9 +87,19 @@ async function restoreBacking(tiers: TierSet, tier: Tier, ino: number): Promise<
   await native.syncDirectory(dirname(backing));
 }
 
-async function clearIncoming(deps: RecoverDeps, tier: Tier): Promise<void> {
+/** An old copy that was set aside stays with the record of its move. */
+async function clearIncoming(
+  deps: RecoverDeps,
+  tier: Tier,
+  kept: ReadonlySet<number>,
+): Promise<void> {
+  const released = new Set(
+    Array.from(kept, (ino) => basename(releasedPath(deps.tiers, tier, ino))),
+  );
   const directory = dirname(deps.tiers.incomingPath(tier, 0));
-  for (const name of await readdir(directory)) await tryRemove(deps, `${directory}/${name}`);
+  for (const name of await readdir(directory)) {
+    if (!released.has(name)) await tryRemove(deps, `${directory}/${name}`);
+  }
 }
 
 /** What can't be removed takes space, and that is no reason to refuse the volume. */

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Recipe } from '../../src/content/types.js';
 import type { MigrationDeps } from '../../src/migration/deps.js';
+import { openJournal } from '../../src/migration/journal.js';
 import { recoverJobs } from '../../src/migration/recover.js';
 import type { PackedPlan } from '../../src/native.js';
 import { atEnd, openWorld, quiet, randomBytesOf, temporaryRoot, world } from './world.js';
@@ -252,6 +253,48 @@ test('a copy whose switch was not durable goes, the file stays where it was', as
   await recoverJobs({ ...w, log: quiet });
   assert.ok((await w.read(inode)).equals(data));
   assert.deepEqual(await w.backing('hdd'), []);
+});
+
+for (const pack of [true, false]) {
+  test(`an old copy stays while the tier of the new one is missing (pack: ${pack})`, async (t) => {
+    const w = await world(t);
+    const data = randomBytesOf('a', MiB);
+    const inode = await w.add('f', data);
+    const [nvme, hdd] = [w.tiers.byName('nvme')!, w.tiers.byName('hdd')!];
+    await w.done('demote', inode, 'hdd', pack);
+    // As if the power had gone right after the switch.
+    const old = w.tiers.backingPath(nvme, inode.ino);
+    await writeFile(old, data);
+    const record = { ino: inode.ino, source: nvme.id, target: pack ? 0 : hdd.id };
+    await openJournal(w.store).begin(record);
+    await rename(join(w.root, 'hdd'), join(w.root, 'unplugged'));
+    await w.tiers.refresh();
+    assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 1, kept: 1 });
+    assert.ok((await readFile(old)).equals(data));
+    await rename(join(w.root, 'unplugged'), join(w.root, 'hdd'));
+    await w.tiers.refresh();
+    assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 1, kept: 0 });
+    assert.deepEqual(await w.backing('nvme'), []);
+    assert.ok((await w.read(inode)).equals(data));
+  });
+}
+
+test('an old copy stays where the disk of the new one lost it, also one set aside', async (t) => {
+  const w = await world(t);
+  const data = randomBytesOf('a', MiB);
+  const inode = await w.add('f', data);
+  const [nvme, hdd] = [w.tiers.byName('nvme')!, w.tiers.byName('hdd')!];
+  await w.done('demote', inode, 'hdd', false);
+  await rm(w.tiers.backingPath(hdd, inode.ino));
+  const old = w.tiers.backingPath(nvme, inode.ino);
+  const aside = `${w.tiers.incomingPath(nvme, inode.ino)}.released`;
+  for (const path of [old, aside]) await writeFile(path, data);
+  await openJournal(w.store).begin({ ino: inode.ino, source: nvme.id, target: hdd.id });
+  assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 1, kept: 1 });
+  for (const path of [old, aside]) assert.ok((await readFile(path)).equals(data));
+  await w.remove(inode);
+  assert.deepEqual(await recoverJobs({ ...w, log: quiet }), { jobs: 1, kept: 0 });
+  assert.deepEqual(await w.backing('nvme'), []);
 });
 
 test('what a missing tier holds of a move is kept until it is back', async (t) => {
