@@ -98,13 +98,14 @@ export interface PackWriter {
   append(chunks: EncodedChunks): Promise<AppendResult>;
   /**
    * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
-   * also where another pack than `sourceId` lies there.
+   * also where another pack than `sourceId` lies there. Where it fails or is cancelled nothing was added.
    */
   copyRecords(
     sourcePath: string,
     sourceId: number,
     offsets: Float64Array,
     stored: Uint32Array,
+    control?: CopyControl,
   ): Promise<AppendResult>;
   /** fdatasync of what was appended before; may run beside the other calls. */
   sync(): Promise<void>;
@@ -147,6 +148,7 @@ export interface CopyResult {
 export interface CopyControl {
   /** Stops at the next step; the promise rejects with ECANCELED. */
   cancel(): void;
+  readonly cancelled: boolean;
   /** Bytes done so far. */
   readonly done: number;
 }

@@ -14,6 +14,8 @@ struct WriterHandle {
   std::shared_ptr<PackWriter> writer;  // JavaScript thread only; null once closed
   uint64_t final_size = 0;             // JavaScript thread only
   std::atomic<bool> busy = false;      // A call is under way.
+  // Of the last copyRecords, which may be under way; JavaScript thread only
+  std::shared_ptr<CopyControl> copying;
 
   uint64_t size() const { return writer == nullptr ? final_size : writer->size(); }
 };
@@ -94,11 +96,13 @@ Napi::Value CopyRecords(const Napi::CallbackInfo& info,
     return Rejected(info.Env(), Status::Error(EINVAL, "copy records"));
   }
   auto appended = std::make_shared<Appended>();
+  auto control = ControlOf(info[4]);
+  if (!handle->busy) handle->copying = control;
   return RunOnWriter(
       info.Env(), handle, CopyPool(),
       [source = info[0].As<Napi::String>().Utf8Value(), source_id, records = std::move(records),
-       appended](PackWriter& writer) {
-        return writer.CopyRecords(source, source_id, records, appended.get());
+       control, appended](PackWriter& writer) {
+        return writer.CopyRecords(source, source_id, records, *control, appended.get());
       },
       FinishAppended(appended));
 }
@@ -113,7 +117,8 @@ Napi::Value Sync(const Napi::CallbackInfo& info, const std::shared_ptr<WriterHan
 
 void Close(const std::shared_ptr<WriterHandle>& handle) {
   if (handle->writer == nullptr) return;
-  handle->writer->Cancel();
+  // The background rate may hold it up.
+  if (handle->copying != nullptr) handle->copying->Cancel();
   handle->final_size = handle->writer->size();
   handle->writer.reset();
 }

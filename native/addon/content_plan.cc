@@ -188,6 +188,9 @@ Napi::Value CreateCopyControl(const Napi::CallbackInfo& info) {
   auto control = std::make_shared<CopyControl>();
   auto object = NewHolder(info.Env(), control);
   AddMethod(object, "cancel", [control](const Napi::CallbackInfo&) { control->Cancel(); });
+  AddGetter(object, "cancelled", [control](const Napi::CallbackInfo& call) -> Napi::Value {
+    return Napi::Boolean::New(call.Env(), control->cancelled());
+  });
   AddGetter(object, "done", [control](const Napi::CallbackInfo& call) -> Napi::Value {
     return Napi::Number::New(call.Env(), static_cast<double>(control->done()));
   });

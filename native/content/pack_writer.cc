@@ -127,7 +127,8 @@ void PackWriter::RollBack(uint64_t size, size_t entries) {
 }
 
 Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_id,
-                               const RecordPlaces& records, Appended* appended) {
+                               const RecordPlaces& records, CopyControl& control,
+                               Appended* appended) {
   auto status = CheckUsable();
   if (!status.ok()) return status;
   std::shared_ptr<PackFile> source;
@@ -149,7 +150,7 @@ Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_i
            bytes + records.stored[last] <= kMaxRun) {
       bytes += records.stored[last++];
     }
-    status = CopyRun(*source, seed, records, first, last, appended);
+    status = CopyRun(*source, seed, records, first, last, control, appended);
     if (!status.ok()) {
       RollBack(size, entries);
       return status;
@@ -161,13 +162,13 @@ Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_i
 
 // Copies records that lie side by side.
 Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records,
-                           size_t first, size_t last, Appended* appended) {
+                           size_t first, size_t last, CopyControl& control, Appended* appended) {
   const auto start = records.offsets[first];
   const size_t length = records.offsets[last - 1] + records.stored[last - 1] - start;
   if (length > kRecordHeaderSize + kMaxRun) {
     return Status::Error(EBADMSG, "record length", source.path());
   }
-  auto status = PassBackground(length, &control_);
+  auto status = PassBackground(length, &control);
   if (!status.ok()) return status;
   const auto buffer = TakeBuffer(length);
   size_t got = 0;
@@ -186,7 +187,9 @@ Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPl
     }
     record.payload = bytes + kRecordHeaderSize;
   }
-  return Write(chunks, appended);
+  status = Write(chunks, appended);
+  if (status.ok()) control.Add(length);
+  return status;
 }
 
 Status PackWriter::Sync() {

@@ -15,6 +15,7 @@
 #include "content/encode_chunks.h"
 #include "content/pack_file.h"
 #include "content/pack_format.h"
+#include "io/copy_control.h"
 #include "io/status.h"
 #include "io/unique_fd.h"
 
@@ -48,9 +49,10 @@ class PackWriter {
   // After an error of Append or CopyRecords nothing was added, and the writer can still be used.
   // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
   Status Append(const std::vector<EncodedChunk>& chunks, Appended* appended);
-  // EBADMSG where a record is damaged, or the file is not pack `source_id` of this volume.
+  // EBADMSG where a record is damaged, or the file is not pack `source_id` of this volume;
+  // ECANCELED. Obeys the background rate.
   Status CopyRecords(const std::string& source_path, uint64_t source_id,
-                     const RecordPlaces& records, Appended* appended);
+                     const RecordPlaces& records, CopyControl& control, Appended* appended);
   Status Seal();
 
   // Any thread, beside the others: what was appended before the call is durable after it.
@@ -58,14 +60,12 @@ class PackWriter {
 
   // Any thread.
   uint64_t size() const { return size_; }
-  // Ends a CopyRecords that the background rate holds up, with ECANCELED.
-  void Cancel() { control_.Cancel(); }
 
  private:
   Status CheckUsable() const;
   Status Write(const std::vector<EncodedChunk>& chunks, Appended* appended);
   Status CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records, size_t first,
-                 size_t last, Appended* appended);
+                 size_t last, CopyControl& control, Appended* appended);
   void BeginWriteback();
   void RollBack(uint64_t size, size_t entries);
 
@@ -75,7 +75,6 @@ class PackWriter {
   const uint64_t seed_;
   std::atomic<uint64_t> size_ = kFirstRecord;
   std::atomic<bool> broken_ = false;
-  CopyControl control_;
 
   // Used by one call at a time.
   std::vector<IndexEntry> entries_;

@@ -165,7 +165,7 @@ function keeping(parts: ContentParts): Keeping {
   const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
   const oneReclaim = createLock();
   return {
-    relocate: (ino, tier) => relocate(parts, ino, tierOf(parts, tier)),
+    relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     recover: () => recover(parts),
     heal: (names) => heal(parts, names),

@@ -2,6 +2,7 @@
  * Copies records from one pack to another and points their chunks to the copies: how a recipe gets to
  * another tier and how a mostly dead pack is compacted. The copies are durable before the index changes.
  */
+import type { CopyControl } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import type { Place } from './chunk-index.js';
 import { errnoOf } from './errors.js';
@@ -19,18 +20,19 @@ export interface MovingChunk {
 
 /**
  * Moves chunks that lie in one pack. The caller holds the maintenance lock. A record that is damaged is
- * marked bad and stays. @returns stored bytes moved. @throws ENOSPC
+ * marked bad and stays. @returns stored bytes moved. @throws ENOSPC; ECANCELED, then these chunks, or some of them, stay
  */
 export async function moveChunks(
   parts: ContentParts,
   sourcePack: number,
   chunks: MovingChunk[],
   target: Tier,
+  control?: CopyControl,
 ): Promise<number> {
   const use = parts.uses.begin();
   try {
     const sorted = [...chunks].sort((a, b) => a.from.offset - b.from.offset);
-    return await moveSorted(parts, sourcePack, sorted, target, use);
+    return await moveSorted(parts, sourcePack, sorted, target, use, control);
   } finally {
     parts.uses.end(use);
   }
@@ -42,17 +44,19 @@ async function moveSorted(
   chunks: MovingChunk[],
   target: Tier,
   use: Use,
+  control?: CopyControl,
 ): Promise<number> {
   try {
-    const copied = await copyChunks(parts, sourcePack, chunks, target, use);
+    const copied = await copyChunks(parts, sourcePack, chunks, target, use, control);
     await parts.writers.sync([copied.packId]);
     return switchChunks(parts, chunks, copied);
   } catch (error) {
     if (errnoOf(error) !== 'EBADMSG') throw error;
     if (chunks.length === 1) return noteDamage(parts, sourcePack, chunks[0]);
     const half = chunks.length >> 1;
-    const first = await moveSorted(parts, sourcePack, chunks.slice(0, half), target, use);
-    return first + (await moveSorted(parts, sourcePack, chunks.slice(half), target, use));
+    const [one, other] = [chunks.slice(0, half), chunks.slice(half)];
+    const first = await moveSorted(parts, sourcePack, one, target, use, control);
+    return first + (await moveSorted(parts, sourcePack, other, target, use, control));
   }
 }
 
@@ -62,11 +66,12 @@ function copyChunks(
   chunks: MovingChunk[],
   target: Tier,
   use: Use,
+  control?: CopyControl,
 ): Promise<Appended> {
   const offsets = Float64Array.from(chunks, ({ from }) => from.offset);
   const stored = Uint32Array.from(chunks, ({ from }) => from.stored);
   const source = { path: packs.path(sourcePack), packId: sourcePack };
-  return writers.copy(target, source, offsets, stored, use);
+  return writers.copy(target, source, offsets, stored, use, control);
 }
 
 /** One turn. A chunk that changed its place meanwhile keeps it; its copy is dead space. */

@@ -1,5 +1,5 @@
 /** The packs being written, one per tier. */
-import { native, type ChunkBatch } from '../native.js';
+import { native, type ChunkBatch, type CopyControl } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { contentError } from './errors.js';
 import { TierWriter, type Appended, type PackWriterDeps } from './tier-writer.js';
@@ -17,13 +17,14 @@ export interface PackWriters {
     level: number,
     use: Use,
   ): Promise<Appended>;
-  /** Copies records of another pack. @throws EBADMSG where one is damaged, ENOSPC. */
+  /** Copies records of another pack. @throws EBADMSG where one is damaged, ENOSPC, ECANCELED. */
   copy(
     tier: Tier,
     source: { path: string; packId: number },
     offsets: Float64Array,
     stored: Uint32Array,
     use: Use,
+    control?: CopyControl,
   ): Promise<Appended>;
   /** Makes everything appended to these packs durable. @throws what made writing one of them fail. */
   sync(packIds: Iterable<number>): Promise<void>;
@@ -63,9 +64,9 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
         );
       }
     },
-    copy: (tier, source, offsets, stored, use) =>
+    copy: (tier, source, offsets, stored, use, control) =>
       on(tier).write(use, (writer) =>
-        writer.copyRecords(source.path, source.packId, offsets, stored),
+        writer.copyRecords(source.path, source.packId, offsets, stored, control),
       ),
     async sync(packIds) {
       for (const packId of [...packIds]) {

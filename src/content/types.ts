@@ -1,5 +1,5 @@
 /** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
-import type { ChunkBatch, GroupBatch, PackedPlan } from '../native.js';
+import type { ChunkBatch, CopyControl, GroupBatch, PackedPlan } from '../native.js';
 
 /** Where one chunk lies. */
 export interface ChunkLocation {
@@ -137,8 +137,11 @@ export interface ContentStore {
    * Stores damaged chunks anew of which another copy is good. @returns the names of those that are good now
    */
   heal(names: Buffer[]): Promise<Buffer[]>;
-  /** Moves every chunk of the recipe that lies on another tier to `tier`. @returns bytes moved. */
-  relocate(ino: number, tier: number): Promise<number>;
+  /**
+   * Moves every chunk of the recipe that lies on another tier to `tier`. @returns bytes moved.
+   * @throws ENOSPC; ECANCELED: some chunks have moved then, others not
+   */
+  relocate(ino: number, tier: number, control?: CopyControl): Promise<number>;
   packs(): PackInfo[];
   /** Logical bytes of all recipes, stored bytes, and what dedup and compression saved. */
   savings(): {

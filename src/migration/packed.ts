@@ -123,9 +123,10 @@ async function relocate(ctx: MoveContext, move: Move, target: Tier): Promise<Out
   const { digest, packedTier, size } = liveInode(ctx, move);
   readableTier(ctx, packedTier);
   move.total = Math.max(move.total, size);
-  await content.relocate(move.ino, target.id);
-  const inode = liveInode(ctx, move);
-  if (inode.digest !== digest || inode.packedTier !== packedTier) return 'changed';
+  await controlled(move, (control) => content.relocate(move.ino, target.id, control));
+  // A cancel that came too late does not keep it from being recorded.
+  const inode = namespace.get(move.ino);
+  if (inode?.digest !== digest || inode.packedTier !== packedTier) return 'changed';
   // The serving form stays: open handles keep their plan, whose packs stay readable.
   inode.packedTier = target.id;
   namespace.update(inode);

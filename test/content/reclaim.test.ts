@@ -139,6 +139,32 @@ test('relocation brings a file to another tier, whole', async () => {
   assert.equal(bench.tiers.usage(bench.tiers.byId(FAST)!).packedBytes, 0);
 });
 
+test('a relocation that is cancelled ends before its next pack, and can be done later', async () => {
+  const first = randomBytes(14, 4 * MIB);
+  const bytes = Buffer.concat([first, randomBytes(15, 4 * MIB)]);
+  await packFile(bench, 10, first, { tier: FAST });
+  await closeBench(bench);
+  bench = await openBench(bench.directory);
+  await packFile(bench, 11, bytes, { tier: FAST });
+  const liveOn = (wanted: number): number =>
+    bench.content.packs().reduce((sum, { tier, live }) => sum + (tier === wanted ? live : 0), 0);
+  const control = {
+    cancel: () => {},
+    done: 0,
+    get cancelled() {
+      return liveOn(SLOW) > 0;
+    },
+  };
+  await assert.rejects(bench.content.relocate(11, SLOW, control), { code: 'ECANCELED' });
+  assert.ok(liveOn(SLOW) >= 3 * MIB && liveOn(FAST) >= 3 * MIB);
+  await assertReads(bench, 11, bytes);
+  await bench.content.relocate(11, SLOW);
+  // Its end is not the other's: that chunk stays.
+  assert.ok(liveOn(FAST) < MIB);
+  await assertReads(bench, 10, first);
+  await assertReads(bench, 11, bytes);
+});
+
 function pathOf({ tier, packId }: { tier: number; packId: number }): string {
   return bench.tiers.packPath(bench.tiers.byId(tier)!, packId);
 }

@@ -151,6 +151,39 @@ test('a writer that comes in the middle of a pack keeps the plain file', async (
   assert.ok((await w.read(inode)).equals(data));
 });
 
+test('a writer does not wait for a packed file to be on another tier', async (t) => {
+  let relocating: () => void = () => {};
+  const wrap = (deps: MigrationDeps): MigrationDeps => ({
+    ...deps,
+    content: {
+      ...deps.content,
+      relocate(...args) {
+        relocating();
+        return deps.content.relocate(...args);
+      },
+    },
+  });
+  const w = await world(t, { wrap });
+  const data = randomBytesOf('a', 8 * MiB);
+  const inode = await w.add('f', data);
+  await w.done('demote', inode, 'ssd');
+  const begun = new Promise<void>((resolve) => (relocating = resolve));
+  const job = w.move('demote', inode, 'hdd');
+  await begun;
+  // It stands still until the writer comes.
+  w.migration.pause();
+  await w.migration.hydrateNow(inode.ino);
+  assert.equal(job.state, 'cancelled');
+  assert.equal(w.migration.status().running.length, 0);
+  assert.equal(w.formOf(inode), 'plain nvme + packed ssd');
+  for (const pack of w.content.packs()) if (pack.live > 0) assert.equal(pack.tier, 2);
+  w.migration.resume();
+  await w.done('demote', inode, 'hdd');
+  assert.equal(w.formOf(inode), 'packed hdd');
+  for (const pack of w.content.packs()) if (pack.live > 0) assert.equal(pack.tier, 3);
+  assert.ok((await w.read(inode)).equals(data));
+});
+
 test('a writer finds room on another tier where its own is full', async (t) => {
   const w = await world(t);
   const data = randomBytesOf('a', MiB);

@@ -171,6 +171,25 @@ test('a damaged record is not copied on: the move fails and adds nothing', async
   assert.equal((await native.scanPack(target, true)).count, 5);
 });
 
+test('copying records that is cancelled adds nothing', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { packPath, plan } = await packData(directory, text(60_000, randomFrom(1)));
+  const writer = native.createPackWriter(join(directory, 'target.pack'), 8, VOLUME_ID);
+  t.after(() => native.setBackgroundRate(Infinity));
+  native.setBackgroundRate(0);
+  const control = native.createCopyControl();
+  const copying = writer.copyRecords(packPath, 7, plan.offsets, plan.stored, control);
+  control.cancel();
+  await assert.rejects(copying, { code: 'ECANCELED' });
+  assert.ok(control.cancelled);
+  assert.equal(writer.size, FIRST_RECORD);
+  native.setBackgroundRate(Infinity);
+  const again = native.createCopyControl();
+  await writer.copyRecords(packPath, 7, plan.offsets, plan.stored, again);
+  assert.equal(again.done, writer.size - FIRST_RECORD);
+  writer.close();
+});
+
 test('a sealed pack takes nothing more, a closed writer neither', async (t) => {
   const directory = temporaryDirectory(t);
   const cut = await cutFile(storeFile(directory, 'data', text(5_000, randomFrom(1))), SMALL);
