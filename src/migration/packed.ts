@@ -1,6 +1,7 @@
 /** Moves whose result is a packed file without a plain copy. */
+import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
-import { native } from '../native.js';
+import { native, type PlanCheck } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { journaled, withSource } from './backing.js';
 import { MoveError } from './deps.js';
@@ -79,7 +80,7 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
  * what would repair them.
  */
 async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | null> {
-  const { content, tiers, log } = ctx.deps;
+  const { tiers, log } = ctx.deps;
   const count = await settleSource(ctx, move);
   const inode = liveInode(ctx, move);
   if (inode.plainTier === 0 || !isPacked(ctx, inode)) return null;
@@ -90,12 +91,34 @@ async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | nu
   const plain = await withSource(path, inode, (fd) =>
     controlled(move, (control) => native.digestFile(fd, control)),
   );
-  const check = await checkPlanOf(move, await content.planFor(move.ino));
-  for (const index of check.bad) content.markBad(move.ino, index);
-  const [here, there] = [plain.digest.toString('hex'), check.digest.toString('hex')];
-  if (check.bad.length === 0 && here === digest && there === digest) return count;
+  const isGood = plain.digest.toString('hex') === digest;
+  const check = await checkPackedForm(ctx, move, isGood);
+  if (!check) return null;
+  if (check.bad.length === 0 && isGood && check.digest.toString('hex') === digest) return count;
   log.warn({ ino: move.ino, damaged: check.bad.length }, 'packed form differs; packing it anew');
   return null;
+}
+
+/**
+ * Null where it is lost, or its tier is missing, and the plain copy is good. @throws where neither
+ * is: what is lost may come back
+ */
+async function checkPackedForm(
+  { deps }: MoveContext,
+  move: Move,
+  isPlainGood: boolean,
+): Promise<PlanCheck | null> {
+  const { content, log } = deps;
+  const { ino } = move;
+  try {
+    const check = await checkPlanOf(move, await content.planFor(ino));
+    for (const index of check.bad) content.markBad(ino, index);
+    return check;
+  } catch (error) {
+    if (errnoName(error) !== 'EIO' || !isPlainGood) throw error;
+    log.warn({ ino, err: error }, 'packed form is lost; packing it anew');
+    return null;
+  }
 }
 
 /** The packed form was checked: what is left is to stop using the plain one. */

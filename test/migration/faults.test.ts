@@ -128,6 +128,32 @@ test('a hot copy repairs its damaged packed form instead of being dropped', asyn
   assert.ok((await w.read(inode)).equals(data));
 });
 
+for (const changed of [false, true]) {
+  test(`a hot copy replaces its lost packed form only as it was packed (changed: ${changed})`, async (t) => {
+    const root = await temporaryRoot(t);
+    const data = randomBytesOf('a', MiB);
+    const first = await openWorld(root);
+    const { ino } = await first.add('f', data);
+    await first.done('demote', first.namespace.get(ino)!, 'hdd');
+    await first.done('promote', first.namespace.get(ino)!, 'nvme');
+    await first.close();
+    const packs = join(root, 'hdd/.coral-reef/packs');
+    for (const name of await readdir(packs)) await rm(join(packs, name));
+    const w = await openWorld(root);
+    atEnd(t, () => w.close());
+    const inode = w.namespace.get(ino)!;
+    if (changed) {
+      const path = w.tiers.backingPath(w.tiers.byName('nvme')!, ino);
+      await writeFile(path, randomBytesOf('b', MiB));
+      await assert.rejects(w.done('demote', inode, 'hdd'), /could not demote/);
+    } else {
+      await w.done('demote', inode, 'hdd');
+      assert.ok((await w.read(inode)).equals(data));
+    }
+    assert.equal(w.formOf(inode), changed ? 'plain nvme + packed hdd' : 'packed hdd');
+  });
+}
+
 test('a damaged packed file is not promoted to wrong bytes', async (t) => {
   const w = await world(t);
   const inode = await w.add('f', randomBytesOf('a', MiB));
