@@ -49,7 +49,7 @@ export function createPlans(parts: PlanParts): Plans {
   async function build(count: number, slices: () => Iterable<Segment>): Promise<PackedPlan> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const plan = await buildOnce(parts, count, slices());
-      if (plan.packIds.every((packId) => isThere(packs, packId))) return plan;
+      if (packsAreThere(plan)) return plan;
     }
     throw contentError('EIO', 'the packs of a file went away while its plan was made');
   }
@@ -62,9 +62,13 @@ export function createPlans(parts: PlanParts): Plans {
 
   function keptPlan(ino: number, head: RecipeHead): PackedPlan | undefined {
     const known = kept.get(ino);
-    return known?.epoch === index.epoch && known.recipeId === head.recipeId
-      ? known.plan
-      : undefined;
+    if (known?.epoch !== index.epoch || known.recipeId !== head.recipeId) return undefined;
+    // A copy of another file's that stood in for one that was away goes with that file, and no chunk of ours moves.
+    return packsAreThere(known.plan) ? known.plan : undefined;
+  }
+
+  function packsAreThere(plan: PackedPlan): boolean {
+    return plan.packIds.every((packId) => isThere(packs, packId));
   }
 
   function planAtOnce(ino: number): PackedPlan | undefined {
@@ -75,7 +79,7 @@ export function createPlans(parts: PlanParts): Plans {
     try {
       const plan = emptyPlan(head.chunks, parts.volumeId);
       Array.from(fill(parts, plan, segmentsOf(recipes, head)));
-      if (!plan.packIds.every((packId) => isThere(packs, packId))) return undefined;
+      if (!packsAreThere(plan)) return undefined;
       kept.set(ino, { plan, recipeId: head.recipeId, epoch: index.epoch });
       return plan;
     } catch {

@@ -167,6 +167,25 @@ test('copies survive compaction, relocation and another start', async () => {
   await assertReads(bench, 11, next);
 });
 
+test('a file that was read by the copy of another one while its tier was away reads on when that one is deleted', async () => {
+  const { recipe } = await packFile(bench, 10, original);
+  let end = 0;
+  const pieces = Array.from(recipe.lengths, (length) => original.subarray(end, (end += length)));
+  const jumpy = pieces.filter((_, i) => i % 2 === 1).reverse();
+  const last = jumpy[jumpy.length - 1];
+  await packFile(bench, 11, last);
+  const other = await packFile(bench, 12, Buffer.concat(jumpy), { tier: FAST, ...HALF });
+  assert.equal(other.recipe.copies.at(-1), 1, 'the other file has a copy of its own');
+  const slow = bench.tiers.byId(SLOW)! as { state: string };
+  slow.state = 'missing';
+  await assertReads(bench, 11, last);
+  slow.state = 'ok';
+  bench.content.releaseRecipe(12);
+  await reclaimAll(bench);
+  assert.ok(bench.content.packs().every(({ tier }) => tier === SLOW));
+  await assertReads(bench, 11, last);
+});
+
 test('jobs that store the same chunks again at once share them', async () => {
   await packFile(bench, 10, original);
   const next = changed(original, 1);
