@@ -5,6 +5,12 @@ import type { Medium } from '../tiers/types.js';
 /** A pack is sealed when it is this long: few files, yet cheap to compact. Bytes. */
 export const PACK_TARGET_BYTES = 256 * 1024 * 1024;
 
+/**
+ * A found pack whose number is further than this from the next one is not taken in: 256 TiB of full packs. Numbers
+ * have 32 bits and are never reused, so one file with the last number would end packing for ever.
+ */
+export const MAX_PACKS_AHEAD = 2 ** 20;
+
 /** Chunks per recipe segment. A segment is settled in one turn of the event loop: some milliseconds. */
 export const SEGMENT_CHUNKS = 1024;
 

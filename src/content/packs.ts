@@ -41,6 +41,11 @@ export class Packs {
     return this.records.values();
   }
 
+  /** The number that the next pack gets. */
+  get next(): number {
+    return this.meta.get(NEXT_PACK)?.readUInt32LE(0) ?? 1;
+  }
+
   /** A new record in state `open`. */
   create({ id: tier }: Tier): PackRecord {
     const packId = this.nextId(1);
@@ -56,7 +61,7 @@ export class Packs {
     return record;
   }
 
-  /** Takes a found file into the catalogue. */
+  /** Takes a found file into the catalogue; the next number is beyond its own. */
   adopt(record: PackRecord): void {
     this.nextId(record.packId);
     this.insert(record);
@@ -149,8 +154,7 @@ export class Packs {
   }
 
   private nextId(atLeast: number): number {
-    const stored = this.meta.get(NEXT_PACK)?.readUInt32LE(0) ?? 1;
-    const packId = Math.max(stored, atLeast);
+    const packId = Math.max(this.next, atLeast);
     const value = Buffer.alloc(4);
     value.writeUInt32LE(packId + 1);
     this.meta.put(NEXT_PACK, value);

@@ -6,12 +6,13 @@
  *   that tail. Where the index does, the medium lost what it had confirmed: it is reported, the chunks are
  *   marked bad so that new data heals them, and nothing is cut.
  * - A pack file that the catalogue does not know (the namespace is an older copy) is taken in if it is of
- *   this volume, heals what the index misses, and is never removed. Other files are left and reported.
+ *   this volume and its number not far beyond the next, heals what the index misses, and is never removed. Other
+ *   files are left and reported.
  */
 import { readdir } from 'node:fs/promises';
 import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { PLAN_SLICE_CHUNKS } from './limits.js';
+import { MAX_PACKS_AHEAD, PLAN_SLICE_CHUNKS } from './limits.js';
 import { packDirectory, scanOwn } from './packs.js';
 import type { ContentParts } from './parts.js';
 import { hashAt, type PackRecord } from './records.js';
@@ -25,9 +26,13 @@ export async function recover(parts: ContentParts): Promise<void> {
     if (tier.state !== 'missing') found.set(tier, await packFiles(parts, tier));
   }
   const unknown = unknownFiles(parts, found);
+  // As it is before any is taken in: files that are each a little further on must not lead far either.
+  const farthest = parts.packs.next + MAX_PACKS_AHEAD;
   for (const [tier, files] of found) await recoverKnown(parts, tier, files);
   // Only now: what is known to be lost is what unknown packs can heal.
-  for (const { tier, packId } of unknown) await recoverUnknown(parts, tier, packId);
+  for (const { tier, packId } of unknown) {
+    await recoverUnknown(parts, tier, packId, farthest);
+  }
   await parts.store.commit();
 }
 
@@ -138,13 +143,22 @@ async function markChunksOf(
   return marked;
 }
 
-async function recoverUnknown(parts: ContentParts, tier: Tier, packId: number): Promise<void> {
+async function recoverUnknown(
+  parts: ContentParts,
+  tier: Tier,
+  packId: number,
+  farthest: number,
+): Promise<void> {
   const { tiers, volumeId, log } = parts;
   const path = tiers.packPath(tier, packId);
   try {
     const scan = await native.scanPack(path, false);
     if (scan.packId !== packId || !scan.volumeId.equals(volumeId)) {
       log.warn({ path }, 'a pack of another volume lies here; it is left alone');
+      return;
+    }
+    if (packId > farthest) {
+      log.warn({ path }, 'a pack lies here whose number is far beyond the next; it is left alone');
       return;
     }
     const healed = await adoptPack(parts, tier, scan);

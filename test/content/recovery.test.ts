@@ -181,6 +181,24 @@ test('a pack that an older namespace does not know heals it, and is never remove
   assert.ok(bench.content.packs().every((pack) => pack.packId > moved.packId || !pack.live));
 });
 
+test('of packs that nobody knows, those with numbers far beyond the next are left alone, and packing goes on', async () => {
+  await packFile(bench, 10, first);
+  const farthest = onlyPack().packId + 1 + 2 ** 20;
+  const found = [farthest, farthest + 1, 2 ** 32 - 2];
+  const volumeId = Buffer.from(bench.volume.id, 'hex');
+  for (const packId of found) native.createPackWriter(pathOf(packId), packId, volumeId).close();
+  await closeBench(bench);
+  await restart();
+  assert.equal(bench.complaints.filter((text) => text.includes('was taken in')).length, 1);
+  assert.equal(bench.complaints.filter((text) => text.includes('far beyond the next')).length, 2);
+  await packFile(bench, 11, second);
+  const { packId } = bench.content.packs().find(({ sealed }) => !sealed)!;
+  assert.equal(packId, farthest + 2, 'a number whose file is there is not taken');
+  await reclaimAll(bench);
+  assert.ok(found.every((number) => existsSync(pathOf(number))));
+  await assertReads(bench, 11, second);
+});
+
 test('a file among the packs that is not ours is left alone, and its name is not taken', async () => {
   const foreign = pathOf(1);
   writeFileSync(foreign, 'not a pack');
