@@ -98,7 +98,8 @@ export interface PackWriter {
   append(chunks: EncodedChunks): Promise<AppendResult>;
   /**
    * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
-   * also where another pack than `sourceId` lies there. Where it fails or is cancelled nothing was added.
+   * also where the medium can't read one or another pack than `sourceId` lies there: EIO is of this pack. Where it fails
+   * or is cancelled nothing was added.
    */
   copyRecords(
     sourcePath: string,

@@ -1,8 +1,19 @@
 /** A filesystem of its own on a loop device, for what depends on the kind of it. Needs root. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const MKFS = {
   xfs: ['mkfs.xfs', '-q', '-f', '-m', 'reflink=1'],
@@ -42,6 +53,17 @@ export function loopFilesystem(
   });
   mountImage(kind, join(root, 'image'), mountpoint, bytes);
   return mountpoint;
+}
+
+/** From now on btrfs gives EIO where a file has these bytes: on the medium they no longer have their checksum. */
+export function makeUnreadable(mountpoint: string, bytes: Buffer): void {
+  execFileSync('sync', ['--file-system', mountpoint]);
+  const image = join(dirname(mountpoint), 'image');
+  const at = readFileSync(image).indexOf(bytes);
+  const medium = openSync(image, 'r+');
+  writeSync(medium, Buffer.alloc(bytes.length), 0, bytes.length, at);
+  closeSync(medium);
+  writeFileSync('/proc/sys/vm/drop_caches', '1');
 }
 
 /** A filesystem whose medium can fail: it takes what is written, and writing it back is an error once there is no room. */

@@ -29,6 +29,11 @@ Status WithPath(const Status& status, const std::string& path) {
   return status.ok() ? status : Status::Error(status.error(), status.syscall(), path);
 }
 
+// EIO is about the pack that is written: whoever gets it gives that one up.
+Status OfSource(const Status& status, const std::string& path) {
+  return Status::Error(status.error() == EIO ? EBADMSG : status.error(), status.syscall(), path);
+}
+
 iovec Part(const void* data, size_t length) { return {const_cast<void*>(data), length}; }
 
 }  // namespace
@@ -133,10 +138,10 @@ Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_i
   if (!status.ok()) return status;
   std::shared_ptr<PackFile> source;
   status = PackFile::Open(source_path, &source);
-  if (!status.ok()) return status;
+  if (!status.ok()) return OfSource(status, source_path);
   uint64_t seed = 0;
   status = source->Seed(&seed);
-  if (!status.ok()) return status;
+  if (!status.ok()) return OfSource(status, source_path);
   if (seed != PackIdentity{source_id, identity_.volume_id}.Seed()) {
     return Status::Error(EBADMSG, "pack identity", source_path);
   }
@@ -173,7 +178,7 @@ Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPl
   const auto buffer = TakeBuffer(length);
   size_t got = 0;
   status = ReadAt(source.fd(), buffer.get(), length, start, &got);
-  if (!status.ok()) return WithPath(status, source.path());
+  if (!status.ok()) return OfSource(status, source.path());
   if (got < length) return Status::Error(EBADMSG, "record beyond the end", source.path());
   std::vector<EncodedChunk> chunks(last - first);
   for (size_t i = first; i < last; i++) {

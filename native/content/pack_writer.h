@@ -49,8 +49,8 @@ class PackWriter {
   // After an error of Append or CopyRecords nothing was added, and the writer can still be used.
   // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
   Status Append(const std::vector<EncodedChunk>& chunks, Appended* appended);
-  // EBADMSG where a record is damaged, or the file is not pack `source_id` of this volume;
-  // ECANCELED. Obeys the background rate.
+  // EBADMSG where a record is damaged or the medium can't read it, or the file is not pack
+  // `source_id` of this volume; ECANCELED. Obeys the background rate.
   Status CopyRecords(const std::string& source_path, uint64_t source_id,
                      const RecordPlaces& records, CopyControl& control, Appended* appended);
   Status Seal();

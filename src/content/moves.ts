@@ -19,8 +19,9 @@ export interface MovingChunk {
 }
 
 /**
- * Moves chunks that lie in one pack. The caller holds the maintenance lock. A record that is damaged is
- * marked bad and stays. @returns stored bytes moved. @throws ENOSPC; ECANCELED, then these chunks, or some of them, stay
+ * Moves chunks that lie in one pack. The caller holds the maintenance lock. A record that is damaged or can't be
+ * read is marked bad and stays. @returns stored bytes moved. @throws ENOSPC; EIO where the source's disk went away;
+ * ECANCELED, then these chunks, or some of them, stay
  */
 export async function moveChunks(
   parts: ContentParts,
@@ -52,7 +53,7 @@ async function moveSorted(
     return switchChunks(parts, chunks, copied);
   } catch (error) {
     if (errnoOf(error) !== 'EBADMSG') throw error;
-    if (chunks.length === 1) return noteDamage(parts, sourcePack, chunks[0]);
+    if (chunks.length === 1) return await noteDamage(parts, sourcePack, chunks[0]);
     const half = chunks.length >> 1;
     const [one, other] = [chunks.slice(0, half), chunks.slice(half)];
     const first = await moveSorted(parts, sourcePack, one, target, use, control);
@@ -89,11 +90,14 @@ function switchChunks({ index }: ContentParts, chunks: MovingChunk[], copied: Ap
   return moved;
 }
 
-function noteDamage(
-  { index, log }: ContentParts,
+/** @throws EIO where the source's disk went away: to a read that is one damaged sector after the other. */
+async function noteDamage(
+  { tiers, packs, index, log }: ContentParts,
   pack: number,
   { name, instead }: MovingChunk,
-): number {
+): Promise<number> {
+  await tiers.refresh();
+  packs.path(pack);
   // Of another copy scrub will say so.
   if (!instead) index.markBad(name);
   log.error({ pack, chunk: name.toString('hex') }, 'a chunk is damaged and was not moved');

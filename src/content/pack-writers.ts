@@ -17,7 +17,7 @@ export interface PackWriters {
     level: number,
     use: Use,
   ): Promise<Appended>;
-  /** Copies records of another pack. @throws EBADMSG where one is damaged, ENOSPC, ECANCELED. */
+  /** Copies records of another pack. @throws EBADMSG where one is damaged or can't be read, ENOSPC, ECANCELED. */
   copy(
     tier: Tier,
     source: { path: string; packId: number },
