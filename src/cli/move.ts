@@ -46,8 +46,10 @@ function line(document: MoveDocument, wait: boolean): string {
   const done = { promote: 'promoted', demote: 'demoted' }[document.kind];
   const what = `${document.files} file${document.files === 1 ? '' : 's'}`;
   const skipped = document.skipped > 0 ? `, ${document.skipped} had nothing to move` : '';
+  const plain =
+    document.tooLarge > 0 ? `; ${document.tooLarge} too large to be packed, so plain` : '';
   const tiers = [...new Set(document.jobs.map((job) => job.tier))].join(', ');
   const to = tiers === '' ? '' : ` to ${tiers}`;
   const state = wait ? done : `queued to ${document.kind}`;
-  return `${document.path}: ${what} (${formatSize(document.bytes)}) ${state}${to}${skipped}`;
+  return `${document.path}: ${what} (${formatSize(document.bytes)}) ${state}${to}${skipped}${plain}`;
 }

@@ -41,6 +41,17 @@ export const COMPACT_BELOW = 0.5;
 
 export const HASH_BYTES = 32;
 
+/**
+ * Files that would have more chunks stay plain. While a file is packed, its recipe and segments are built in memory: 76
+ * bytes per chunk, 1.2 GiB for so many.
+ */
+const MAX_FILE_CHUNKS = 2 ** 24;
+
+/** The size up to which files may be packed, in bytes. `average` is how long a chunk of the volume is, in bytes. */
+export function largestPacked({ average }: { average: number }): number {
+  return MAX_FILE_CHUNKS * average;
+}
+
 /** So often a chunk is stored again for files that would scatter otherwise; at most 127 fit into a segment. */
 export const MAX_COPIES = 3;
 

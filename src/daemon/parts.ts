@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { CoralError, ExitCode } from '../config/errors.js';
 import type { Settings } from '../config/types.js';
 import { openContentStore } from '../content/content-store.js';
+import { largestPacked } from '../content/limits.js';
 import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
@@ -98,6 +99,7 @@ export async function openParts(
   const rules = compileRules(
     settings,
     volume.tiers.map((tier) => tier.name),
+    largestPacked(volume.chunking),
   );
   const filesystem = createFilesystem({
     namespace,

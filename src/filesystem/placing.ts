@@ -22,6 +22,8 @@ export class Placing {
     this.rules = compileRules(
       ctx.settings,
       ctx.tiers.tiers.map((tier) => tier.name),
+      // Only tiers and what `open` does are asked for here.
+      Infinity,
     );
   }
 

@@ -1,5 +1,6 @@
 /** Moves whose result is a packed file without a plain copy. */
 import { errnoName } from '../config/errors.js';
+import { largestPacked } from '../content/limits.js';
 import type { Inode } from '../namespace/types.js';
 import { native, type PlanCheck } from '../native.js';
 import type { Tier } from '../tiers/types.js';
@@ -57,6 +58,8 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
   const { plainTier, size } = liveInode(ctx, move);
   // The wait may have been long.
   if (plainTier === 0 || size === 0) return 'changed';
+  // It may have grown since policy looked at it.
+  if (size > largestPacked(ctx.deps.chunking)) return makePlain(ctx, move);
   const source = readableTier(ctx, plainTier);
   const unchanged = (inode: Inode) =>
     activity.changeCount(move.ino) === count && inode.plainTier === source.id;

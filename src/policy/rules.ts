@@ -8,6 +8,7 @@ import { usageError } from '../config/errors.js';
 import type { FileClass } from '../config/file-class.js';
 import type { Rule } from '../config/rule.js';
 import type { Settings } from '../config/types.js';
+import { formatSize } from '../config/units.js';
 import type { FileFacts, Placement } from './types.js';
 
 export type RuleFacts = Pick<FileFacts, 'path' | 'size' | 'fileClass'>;
@@ -20,7 +21,7 @@ export interface RuleSet {
 interface Default {
   path?: string;
   classes?: readonly FileClass[];
-  says: Partial<Omit<Placement, 'because'>>;
+  says: Partial<Omit<Placement, 'because' | 'tooLarge'>>;
   because: string;
 }
 
@@ -104,12 +105,14 @@ const DEFAULTS: readonly Default[] = [
 type Matcher = (facts: RuleFacts) => boolean;
 
 /**
- * Compiles the rules once. `tiers` are names, fastest first.
+ * Compiles the rules once. `tiers` are names, fastest first; files of more than `largestPacked` bytes stay plain,
+ * whatever the rules say.
  * @throws CoralError (usage) where a rule names a tier that the volume does not have.
  */
 export function compileRules(
   settings: Pick<Settings, 'rules' | 'promote' | 'coldAfterMs'>,
   tiers: readonly string[],
+  largestPacked: number,
 ): RuleSet {
   settings.rules.forEach((rule, index) => checkTiers(rule, index, tiers));
   const rules = settings.rules.map((rule, index) => ({
@@ -126,7 +129,9 @@ export function compileRules(
     placementFor(facts) {
       const base = defaults.find((entry) => entry.matches(facts))!.placement;
       const rule = rules.find((entry) => entry.matches(facts));
-      return rule ? applyRule(base, rule.place, rule.because, tiers) : base;
+      const placement = rule ? applyRule(base, rule.place, rule.because, tiers) : base;
+      const fits = !placement.pack || facts.size <= largestPacked;
+      return fits ? placement : keptPlain(placement, largestPacked);
     },
   };
 }
@@ -146,6 +151,11 @@ function applyRule(
   return { ...base, tier, cold, promote, demote, pack, because };
 }
 
+function keptPlain(placement: Placement, largestPacked: number): Placement {
+  const because = `${placement.because}; it stays plain, since it is larger than ${formatSize(largestPacked)}`;
+  return { ...placement, pack: false, tooLarge: true, because };
+}
+
 function complete(
   entry: Default,
   settings: Pick<Settings, 'promote' | 'coldAfterMs'>,
@@ -162,6 +172,7 @@ function complete(
     get promote() {
       return entry.says.promote ?? settings.promote;
     },
+    tooLarge: false,
     demote,
     get coldAfterMs() {
       return entry.says.coldAfterMs ?? settings.coldAfterMs;

@@ -10,6 +10,8 @@ export interface Placement {
   /** Tier name for cold data; the slowest by default. */
   cold: string;
   pack: boolean;
+  /** It would be packed if it were not too large for that; `because` says so. */
+  tooLarge: boolean;
   promote: 'open' | 'heat' | 'never';
   demote: 'auto' | 'first' | 'last' | 'never';
   /** Unopened for so long, it goes to `cold`. 0: as soon as it has settled. */

@@ -142,7 +142,7 @@ async function openWorld(t: TestContext, root: string, options: WorldOptions): P
   const settings = settingsOf(options);
   const filesystem = createFilesystem({ namespace, content, tiers, settings, log });
   await recoverJobs({ store, namespace, tiers, log });
-  const rules = compileRules(settings, TIERS);
+  const rules = compileRules(settings, TIERS, Infinity);
   const { activity } = filesystem;
   const shared = { namespace, content, tiers, store, activity, rules, settings, chunking, log };
   const migration = createMigration(shared);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import { BACKTRACE_XATTR, decodeBacktrace } from '../../src/tiers/backtrace.js';
+import type { MigrationDeps } from '../../src/migration/migration.js';
 import { atEnd, openWorld, randomBytesOf, temporaryRoot, world } from './world.js';
 
 const MiB = 1024 * 1024;
@@ -113,6 +114,16 @@ test('an empty file moves, and one without any data is left alone', async (t) =>
   await w.done('promote', inode, 'nvme');
   await w.done('demote', inode, 'hdd');
   assert.equal(w.formOf(inode), '');
+});
+
+test('a file with too many chunks is moved plain, though it was to be packed', async (t) => {
+  const fewer = (deps: MigrationDeps) => ({ ...deps, chunking: { ...deps.chunking, average: 1 } });
+  const w = await world(t, { wrap: fewer });
+  const data = randomBytesOf('a', 2 ** 24 + 1);
+  const inode = await w.add('f', data);
+  await w.done('demote', inode, 'hdd');
+  assert.equal(w.formOf(inode), 'plain hdd');
+  assert.ok((await w.read(inode)).equals(data));
 });
 
 test('what moved is still there after a restart', async (t) => {

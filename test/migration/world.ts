@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openContentStore } from '../../src/content/content-store.js';
+import { largestPacked } from '../../src/content/limits.js';
 import type { ContentStore } from '../../src/content/types.js';
 import type { Rule } from '../../src/config/rule.js';
 import type { MigrationSettings } from '../../src/migration/deps.js';
@@ -144,6 +145,7 @@ export async function openWorld(root: string, options: WorldOptions = {}): Promi
   const ruleSet = compileRules(
     { rules, promote, coldAfterMs: settings.coldAfterMs },
     tiers.tiers.map(({ name }) => name),
+    largestPacked(chunking),
   );
   const parts = { namespace, content, tiers, store, activity, settings, chunking, log: quiet };
   const migration = createMigration(wrap({ ...parts, rules: ruleSet }));

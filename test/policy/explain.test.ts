@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explain } from '../../src/policy/explain.js';
 import type { FileFacts } from '../../src/policy/types.js';
-import { facts, fills, HOUR, ruleSet } from './facts.js';
+import { facts, fills, HOUR, LARGEST_PACKED, ruleSet } from './facts.js';
 
 function said(changes: Partial<FileFacts>, nvme = 10) {
   const file = facts(changes);
@@ -31,6 +31,12 @@ test('a pinned file is told that nothing moves it', () => {
 
 test('a file on a tier above its watermark is told why it goes', () => {
   assert.match(said({}, 90).next, /nvme is 90 percent full, above 80: files go down until 60/);
+});
+
+test('a file that is too large to be packed is told that it stays plain, and why', () => {
+  const { rule, next } = said({ size: LARGEST_PACKED + 1 });
+  assert.match(rule, /^default: models .*; it stays plain, since it is larger than 50\.0 MiB$/);
+  assert.match(next, /it is moved to hdd/);
 });
 
 test('an adapter, an open file, an empty file and one that is due each get their sentence', () => {

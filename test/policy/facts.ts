@@ -6,6 +6,7 @@ import type { SweepInput } from '../../src/policy/wishes.js';
 
 export const MiB = 1024 * 1024;
 export const HOUR = 3_600_000;
+export const LARGEST_PACKED = 50 * MiB;
 
 /** A model of 1 MiB, plain on nvme, opened once an hour ago. */
 export function facts(changes: Partial<FileFacts> = {}): FileFacts {
@@ -45,7 +46,7 @@ export function ruleSet(
   promote: 'open' | 'heat' | 'never' = 'open',
   coldAfterMs = 24 * HOUR,
 ): RuleSet {
-  return compileRules({ rules, promote, coldAfterMs }, ['nvme', 'ssd', 'hdd']);
+  return compileRules({ rules, promote, coldAfterMs }, ['nvme', 'ssd', 'hdd'], LARGEST_PACKED);
 }
 
 export function input(changes: Partial<SweepInput> = {}): SweepInput {

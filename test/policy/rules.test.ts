@@ -82,12 +82,13 @@ test('a rule for a tier that the volume does not have is refused by its number',
     compileRules(
       { rules: [{ match: {}, place: { cold: 'tape' } }], promote: 'open', coldAfterMs: 1 },
       ['nvme'],
+      Infinity,
     );
   assert.throws(compile, /rule 1: place\.cold: the volume has no tier 'tape'; it has nvme/);
 });
 
 test('a volume of one tier has one place for everything', () => {
-  const rules = compileRules({ rules: [], promote: 'open', coldAfterMs: 1 }, ['only']);
+  const rules = compileRules({ rules: [], promote: 'open', coldAfterMs: 1 }, ['only'], Infinity);
   const { tier, cold } = rules.placementFor({ path: '/archive/a', fileClass: 'other', size: 1 });
   assert.deepEqual([tier, cold], ['only', 'only']);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FileFacts, Wish } from '../../src/policy/types.js';
 import { type SweepInput, wishesFor } from '../../src/policy/wishes.js';
-import { facts, fills, HOUR, input, MiB, ruleSet } from './facts.js';
+import { facts, fills, HOUR, input, LARGEST_PACKED, MiB, ruleSet } from './facts.js';
 
 function show(wishes: Wish[]): string {
   return wishes.map(text).join(', ');
@@ -41,6 +41,13 @@ const ONE_FILE: readonly [string, Partial<FileFacts>, Partial<SweepInput>, strin
     {},
     '1 down hdd packed',
   ],
+  [
+    'a cold model that is too large to be packed moves plain',
+    { ...idle, size: LARGEST_PACKED + 1 },
+    {},
+    '1 down hdd plain',
+  ],
+  ['one that is there stays', { ...idle, size: LARGEST_PACKED + 1, plainTier: 'hdd' }, {}, ''],
   ['a cold packed model stays', { ...idle, ...packed }, {}, ''],
   [
     'a cold model packed on ssd goes on to hdd',

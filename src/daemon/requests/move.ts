@@ -22,29 +22,37 @@ export async function move(
   const target = findTarget(parts.namespace, args);
   const to = tierArgument(parts.tiers, args);
   const jobs: Job[] = [];
-  let [skipped, bytes] = [0, 0];
+  let [skipped, tooLarge, bytes] = [0, 0, 0];
   for await (const file of filesBelow(parts.namespace, target)) {
-    const job = submit(kind, parts, file, to);
+    const { job, keptPlain } = submit(kind, parts, file, to);
+    if (keptPlain) tooLarge += 1;
     if (job === null) skipped += 1;
     else jobs.push(job);
     if (job !== null) bytes += file.inode.size;
   }
   if (args['wait'] === true) await follow(parts, jobs, target.path, progress);
-  return { path: target.path, kind, files: jobs.length, bytes, skipped, jobs };
+  return { path: target.path, kind, files: jobs.length, bytes, skipped, tooLarge, jobs };
 }
 
-/** @returns null where there is nothing to move: also where the file was deleted since it was found. */
-function submit(kind: MoveKind, parts: Parts, file: Target, to: Tier | undefined): Job | null {
+interface Submitted {
+  /** Null where there is nothing to move: also where the file was deleted since it was found. */
+  job: Job | null;
+  /** Too large to be packed. */
+  keptPlain: boolean;
+}
+
+function submit(kind: MoveKind, parts: Parts, file: Target, to: Tier | undefined): Submitted {
   const inode = parts.namespace.get(file.inode.ino);
-  if (inode === undefined || inode.nlink === 0) return null;
-  if (inode.plainTier === 0 && inode.packedTier === 0) return null;
+  if (inode === undefined || inode.nlink === 0) return { job: null, keptPlain: false };
+  if (inode.plainTier === 0 && inode.packedTier === 0) return { job: null, keptPlain: false };
   const facts = factsOfTarget(parts, file);
   const placement = parts.rules.placementFor(facts);
   const tier = to?.name ?? (kind === 'promote' ? placement.tier : placement.cold);
   const pack = kind === 'demote' && placement.pack;
-  if (isThere(kind, parts, inode, tier, pack)) return null;
+  const keptPlain = kind === 'demote' && placement.tooLarge;
+  if (isThere(kind, parts, inode, tier, pack)) return { job: null, keptPlain };
   const options = { pack, because: `asked for by ${kind}`, urgent: true };
-  return parts.migration.submit(kind, inode.ino, tier, options);
+  return { job: parts.migration.submit(kind, inode.ino, tier, options), keptPlain };
 }
 
 function isThere(kind: MoveKind, parts: Parts, inode: Inode, tier: string, pack: boolean): boolean {
