@@ -12,6 +12,7 @@ import {
   MERGE_BELOW_BYTES,
   MERGE_PACKS,
   MOVE_BATCH_RECORDS,
+  PACK_FRAME_BYTES,
   RECLAIM_PACKS,
 } from './limits.js';
 import { moveChunks, type MovingChunk } from './moves.js';
@@ -21,6 +22,12 @@ import { isAtRest } from './removal.js';
 import { hashAt, type PackRecord } from './records.js';
 import { giveWay } from './turns.js';
 import type { ReclaimReport } from './types.js';
+
+/** What may be taken up: everything, or what was there at some time. */
+export interface Scope {
+  hasRecipe(recipeId: number): boolean;
+  hasPack(packId: number): boolean;
+}
 
 /** After a compaction failed for want of space, none is tried for this long. Milliseconds. */
 const NO_ROOM_MS = 60_000;
@@ -34,19 +41,18 @@ export interface ReclaimState {
   closing: boolean;
 }
 
-export function isMostlyDead(record: PackRecord): boolean {
-  return record.live < record.size * COMPACT_BELOW;
+/** What every pack has is not dead: of a pack with one small file a copy would be as large. */
+export function isMostlyDead({ live, size }: PackRecord): boolean {
+  return live === 0 || live < (size - PACK_FRAME_BYTES) * COMPACT_BELOW;
 }
 
-/** Those that gain most first; the smallest ones of a size last. */
+/** Those that gain most first; without any, a whole merge, since a part of one would gain nothing. */
 function packsToCompact(packs: PackRecord[]): PackRecord[] {
   const dead = packs.filter(isMostlyDead).sort((a, b) => a.live / a.size - b.live / b.size);
-  return [...dead, ...packsToMerge(packs.filter((pack) => !isMostlyDead(pack)))].slice(
-    0,
-    RECLAIM_PACKS,
-  );
+  return dead.length > 0 ? dead.slice(0, RECLAIM_PACKS) : packsToMerge(packs);
 }
 
+/** The packs of one merge, or none. */
 function packsToMerge(packs: PackRecord[]): PackRecord[] {
   const bySize = new Map<string, PackRecord[]>();
   for (const pack of packs) {
@@ -54,18 +60,23 @@ function packsToMerge(packs: PackRecord[]): PackRecord[] {
     const size = `${pack.tier}/${Math.floor(Math.log(pack.size) / Math.log(MERGE_PACKS))}`;
     bySize.set(size, [...(bySize.get(size) ?? []), pack]);
   }
-  return [...bySize.values()].filter((same) => same.length >= MERGE_PACKS).flat();
+  const same = [...bySize.values()].find(({ length }) => length >= MERGE_PACKS);
+  return same?.slice(0, MERGE_PACKS) ?? [];
 }
 
 export async function compactPacks(
   parts: ContentParts,
   state: ReclaimState,
+  scope: Scope,
   report: ReclaimReport,
 ): Promise<void> {
   if (Date.now() < state.noRoomUntil) return;
   const candidates = packsToCompact(
     [...parts.packs.all()].filter(
-      (record) => record.live > 0 && isAtRest(parts, record) && !state.stuck.has(record.packId),
+      (record) =>
+        scope.hasPack(record.packId) &&
+        !state.stuck.has(record.packId) &&
+        canCompact(parts, record),
     ),
   );
   for (const record of candidates) {
@@ -80,6 +91,12 @@ export async function compactPacks(
   }
 }
 
+function canCompact(parts: ContentParts, record: PackRecord): boolean {
+  const tier = parts.packs.readableTier(record.packId);
+  if (!tier || !isAtRest(parts, record)) return false;
+  return record.live > 0 && record.live <= parts.tiers.usage(tier).free;
+}
+
 async function compactPack(
   parts: ContentParts,
   state: ReclaimState,
@@ -87,8 +104,7 @@ async function compactPack(
   report: ReclaimReport,
 ): Promise<void> {
   const tier = parts.packs.readableTier(record.packId);
-  if (!tier || !isAtRest(parts, record) || record.live === 0) return;
-  if (parts.tiers.usage(tier).free < record.live) return;
+  if (!tier || !canCompact(parts, record)) return;
   const live = await liveChunks(parts, record.packId);
   for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
     const batch = live.slice(start, start + MOVE_BATCH_RECORDS);

@@ -17,7 +17,7 @@ import type { ContentLog, ContentParts } from './parts.js';
 import { createPlans, segmentsOf, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
 import type { ReclaimState } from './compaction.js';
-import { reclaim } from './reclaim.js';
+import { reclaim, reclaimAll } from './reclaim.js';
 import { nameAt, type PackRecord, type RecipeHead } from './records.js';
 import { recover } from './recovery.js';
 import { relocate } from './relocation.js';
@@ -159,7 +159,10 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
   };
 }
 
-type Keeping = Pick<ContentStore, 'relocate' | 'reclaim' | 'recover' | 'heal' | 'close'>;
+type Keeping = Pick<
+  ContentStore,
+  'relocate' | 'reclaim' | 'reclaimAll' | 'recover' | 'heal' | 'close'
+>;
 
 function keeping(parts: ContentParts): Keeping {
   const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
@@ -167,6 +170,7 @@ function keeping(parts: ContentParts): Keeping {
   return {
     relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
+    reclaimAll: () => reclaimAll(parts, state, oneReclaim),
     recover: () => recover(parts),
     heal: (names) => heal(parts, names),
     async close() {

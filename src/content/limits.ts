@@ -29,14 +29,20 @@ export const RECLAIM_PACKS = 8;
 
 /**
  * So many packs of one size class are merged, and the classes differ by this factor: a byte is copied once for each
- * factor that its pack grows by. Must not be more than RECLAIM_PACKS, or a merge would never be done.
+ * factor that its pack grows by. Must not be more than RECLAIM_PACKS, for a merge is the work of one call.
  */
 export const MERGE_PACKS = 8;
 
 /** Packs from here on are left alone: merging them would save few files. Bytes. */
 export const MERGE_BELOW_BYTES = PACK_TARGET_BYTES / 8;
 
-/** A sealed pack is compacted when less than this share of it is live. */
+/** What a pack takes beside its records and their index: both headers and the footer. A fresh copy has it too. Bytes. */
+export const PACK_FRAME_BYTES = 2 * 4096 + 64;
+
+/**
+ * A pack is compacted when less than this share of its records and their index is live. Must be less than 65/113, the
+ * smallest record's share of itself and its index entry, or a copy without anything dead would be compacted again.
+ */
 export const COMPACT_BELOW = 0.5;
 
 export const HASH_BYTES = 32;

@@ -6,16 +6,23 @@
  * 2. Packs that are mostly dead, and many small ones, are compacted (`compaction.ts`).
  * 3. Packs without live chunks are doomed; when that is durable they are unlinked, then forgotten.
  */
-import { compactPacks, isMostlyDead, type ReclaimState } from './compaction.js';
+import { compactPacks, isMostlyDead, type ReclaimState, type Scope } from './compaction.js';
 import { RECLAIM_SEGMENTS } from './limits.js';
 import type { ContentParts } from './parts.js';
 import { removeEmptyPacks } from './removal.js';
 import { nameAt, type Segment } from './records.js';
-import { giveWay } from './turns.js';
+import { giveWay, type Lock } from './turns.js';
 import type { ReclaimReport } from './types.js';
 import { hashKey } from './uses.js';
 
-export async function reclaim(parts: ContentParts, state: ReclaimState): Promise<ReclaimReport> {
+const EVERYTHING: Scope = { hasRecipe: () => true, hasPack: () => true };
+
+/** A bounded part of the work. */
+export async function reclaim(
+  parts: ContentParts,
+  state: ReclaimState,
+  scope = EVERYTHING,
+): Promise<ReclaimReport> {
   const report: ReclaimReport = {
     recipes: 0,
     chunksRemoved: 0,
@@ -24,21 +31,52 @@ export async function reclaim(parts: ContentParts, state: ReclaimState): Promise
     bytesMoved: 0,
     bytesFreed: 0,
   };
-  await settleGarbage(parts, state, report);
+  await settleGarbage(parts, state, scope, report);
   await endDeadPacks(parts);
   await removePacks(parts, state, report);
-  await compactPacks(parts, state, report);
+  await compactPacks(parts, state, scope, report);
   await removePacks(parts, state, report);
   return report;
+}
+
+/**
+ * All that there is now, in turns with other calls. It ends, whatever happens meanwhile: each recipe that is in the
+ * garbage now is settled once and each pack that is there now is compacted once, and neither comes back.
+ */
+export async function reclaimAll(
+  parts: ContentParts,
+  state: ReclaimState,
+  inTurn: Lock,
+): Promise<ReclaimReport> {
+  const scope = presentScope(parts);
+  const total = await inTurn(() => reclaim(parts, state, scope));
+  for (let round = total; didSomething(round);) {
+    round = await inTurn(() => reclaim(parts, state, scope));
+    for (const key of Object.keys(total) as (keyof ReclaimReport)[]) total[key] += round[key];
+  }
+  return total;
+}
+
+function presentScope({ recipes, packs }: ContentParts): Scope {
+  const garbage = new Set(recipes.garbage());
+  const present = new Set(Array.from(packs.all(), ({ packId }) => packId));
+  return { hasRecipe: (id) => garbage.has(id), hasPack: (id) => present.has(id) };
+}
+
+/** Packs that are removed follow from the rest. */
+function didSomething({ recipes, chunksRemoved, packsCompacted }: ReclaimReport): boolean {
+  return recipes + chunksRemoved + packsCompacted > 0;
 }
 
 async function settleGarbage(
   parts: ContentParts,
   state: ReclaimState,
+  scope: Scope,
   report: ReclaimReport,
 ): Promise<void> {
   let budget = RECLAIM_SEGMENTS;
   for (const recipeId of parts.recipes.garbage()) {
+    if (!scope.hasRecipe(recipeId)) continue;
     // One that was being built when the list was made may have been committed since.
     if (parts.building.has(recipeId) || !parts.recipes.isGarbage(recipeId)) continue;
     let left = parts.recipes.firstSegment(recipeId);

@@ -154,6 +154,8 @@ export interface ContentStore {
   };
   /** Releases garbage: recipes, unreferenced chunks, empty packs; compacts packs that are mostly dead. */
   reclaim(): Promise<ReclaimReport>;
+  /** The same for all that there is now; what becomes garbage meanwhile is left for later calls. */
+  reclaimAll(): Promise<ReclaimReport>;
   /** Seals or continues what a crash left open; cuts torn tails. Called once before serving. */
   recover(): Promise<void>;
   /** Seals open packs. */

@@ -85,6 +85,40 @@ test('compaction keeps what is live and frees the rest', async () => {
   await assertReads(bench, 12, also);
 });
 
+test('a pack with one small file is left as it is, for a copy would be no smaller', async () => {
+  await packFile(bench, 10, Buffer.from('x\n'));
+  for (const state of ['open', 'sealed']) {
+    const before = bench.content.packs();
+    const { bytesMoved } = await bench.content.reclaimAll();
+    assert.equal(bytesMoved, 0, state);
+    assert.deepEqual(bench.content.packs(), before);
+    await closeBench(bench);
+    bench = await openBench(bench.directory);
+  }
+  await assertReads(bench, 10, Buffer.from('x\n'));
+});
+
+test('what dies beside small files is given back, at once and only once', async () => {
+  for (let i = 0; i < 30; i++) await packFile(bench, 10 + i, Buffer.from(`file ${i}`));
+  for (let i = 1; i < 30; i++) bench.content.releaseRecipe(10 + i);
+  const [old] = bench.content.packs();
+  const { packsCompacted } = await bench.content.reclaimAll();
+  assert.equal(packsCompacted, 1);
+  assert.ok(bench.content.packs().every(({ packId }) => packId !== old.packId));
+  await assertReads(bench, 10, Buffer.from('file 0'));
+});
+
+test('gc ends while files go on being deleted: what is deleted meanwhile waits', async () => {
+  const bytes = Array.from({ length: 3 }, (_, i) => randomBytes(20 + i, MIB));
+  for (const [i, content] of bytes.entries()) await packFile(bench, 10 + i, content);
+  bench.content.releaseRecipe(10);
+  const all = bench.content.reclaimAll();
+  bench.content.releaseRecipe(11);
+  assert.equal((await all).recipes, 1);
+  assert.equal((await bench.content.reclaimAll()).recipes, 1);
+  await assertReads(bench, 12, bytes[2]);
+});
+
 test('a plan that is open goes on reading when its packs were compacted away', async () => {
   const keep = randomBytes(7, 4 * MIB);
   await packFile(bench, 10, keep);
