@@ -57,11 +57,14 @@ function tierRow(tier: TierDocument): string[] {
 }
 
 function savingsText(savings: StatusDocument['savings']): string {
-  const { logicalBytes, storedBytes, dedupBytes, compressionBytes, storedAgainBytes } = savings;
-  if (logicalBytes === 0) return 'nothing';
+  const { logicalBytes, unnamedBytes, storedBytes, storedAgainBytes } = savings;
+  const { dedupBytes, compressionBytes } = savings;
+  if (logicalBytes + unnamedBytes === 0) return 'nothing';
+  const unnamed = ` and ${formatSize(unnamedBytes)} that are being packed or given back`;
   const again = `; ${formatSize(storedAgainBytes)} stored again against fragmentation`;
   return (
-    `${formatSize(logicalBytes)} of files in ${formatSize(storedBytes)}; saved ` +
+    `${formatSize(logicalBytes)} of files${unnamedBytes > 0 ? unnamed : ''} in ` +
+    `${formatSize(storedBytes)}; saved ` +
     `${formatSize(dedupBytes)} by deduplication, ${formatSize(compressionBytes)} by compression` +
     (storedAgainBytes > 0 ? again : '')
   );

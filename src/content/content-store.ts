@@ -147,11 +147,12 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     packs: () => Array.from(parts.packs.all(), toInfo),
     savings() {
       const { logical, unique, stored, again } = parts.savings.counters();
+      const unnamed = recipes.garbageBytes();
       return {
         logicalBytes: logical,
+        unnamedBytes: unnamed,
         storedBytes: stored,
-        // Chunks of recipes in the garbage are still counted; they must not make a saving negative.
-        dedupBytes: Math.max(0, logical - unique),
+        dedupBytes: Math.max(0, logical + unnamed - unique),
         compressionBytes: Math.max(0, unique - stored),
         storedAgainBytes: again,
       };

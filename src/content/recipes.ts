@@ -23,8 +23,10 @@ const NEXT_RECIPE = Buffer.from('content/next-recipe', 'latin1');
 export interface Recipes {
   /** A number for a new recipe; it is garbage until an inode names it. */
   begin(): number;
+  /** Of a recipe that is being built, and garbage until it is committed. */
   putSegment(recipeId: number, segment: number, chunks: Segment): void;
-  removeSegment(recipeId: number, segment: number): void;
+  /** Of a garbage recipe. */
+  removeSegment(recipeId: number, segment: number, chunks: Segment): void;
   /** The chunks of one segment. @throws EIO where it is missing. */
   segment(recipeId: number, segment: number): Segment;
   /** The first stored segment, or undefined. */
@@ -38,6 +40,8 @@ export interface Recipes {
   isGarbage(recipeId: number): boolean;
   /** Forgets a garbage recipe whose segments are gone. */
   settled(recipeId: number): void;
+  /** Bytes of the files that the garbage recipes would make, without runs of zeros. */
+  garbageBytes(): number;
 }
 
 export function createRecipes(store: Store): Recipes {
@@ -45,6 +49,7 @@ export function createRecipes(store: Store): Recipes {
   const segments = store.table('segments');
   const garbage = store.table('garbage');
   const meta = store.table('meta');
+  let garbageBytes = garbageBytesOf(store);
 
   const recipes: Recipes = {
     begin() {
@@ -55,9 +60,14 @@ export function createRecipes(store: Store): Recipes {
       garbage.put(numberKey(recipeId), encodeMark());
       return recipeId;
     },
-    putSegment: (recipeId, segment, chunks) =>
-      segments.put(segmentKey(recipeId, segment), encodeSegment(chunks)),
-    removeSegment: (recipeId, segment) => segments.remove(segmentKey(recipeId, segment)),
+    putSegment(recipeId, segment, chunks) {
+      segments.put(segmentKey(recipeId, segment), encodeSegment(chunks));
+      garbageBytes += dataBytes(chunks);
+    },
+    removeSegment(recipeId, segment, chunks) {
+      segments.remove(segmentKey(recipeId, segment));
+      garbageBytes -= dataBytes(chunks);
+    },
     segment(recipeId, segment) {
       const value = segments.get(segmentKey(recipeId, segment));
       if (value) return decodeSegment(value);
@@ -77,21 +87,40 @@ export function createRecipes(store: Store): Recipes {
     attach(ino, head) {
       heads.put(numberKey(ino), encodeHead(head));
       garbage.remove(numberKey(head.recipeId));
+      garbageBytes -= head.size - head.zeroBytes;
     },
     detach(ino) {
       const head = recipes.head(ino);
       if (!head) return undefined;
       heads.remove(numberKey(ino));
       garbage.put(numberKey(head.recipeId), encodeMark());
+      garbageBytes += head.size - head.zeroBytes;
       return head;
     },
     garbage: () => [...garbageOf(store)],
     isGarbage: (recipeId) => garbage.get(numberKey(recipeId)) !== undefined,
     settled: (recipeId) => garbage.remove(numberKey(recipeId)),
+    garbageBytes: () => garbageBytes,
   };
   return recipes;
 }
 
 function* garbageOf(store: Store): Iterable<number> {
   for (const { key } of store.table('garbage').range(Buffer.alloc(0))) yield numberOfKey(key);
+}
+
+/** Read once: from then on it is counted along. */
+function garbageBytesOf(store: Store): number {
+  let bytes = 0;
+  for (const recipeId of garbageOf(store)) {
+    const range = store
+      .table('segments')
+      .range(segmentKey(recipeId, 0), segmentKey(recipeId + 1, 0));
+    for (const { value } of range) bytes += dataBytes(decodeSegment(value));
+  }
+  return bytes;
+}
+
+function dataBytes({ lengths, zero }: Segment): number {
+  return lengths.reduce((sum, length, i) => (zero[i] ? sum : sum + length), 0);
 }

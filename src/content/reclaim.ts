@@ -119,7 +119,7 @@ function settleSegment(
   for (const { name, count } of times.values()) {
     if (index.release(name, count)) report.chunksRemoved++;
   }
-  recipes.removeSegment(recipeId, segment);
+  recipes.removeSegment(recipeId, segment, chunks);
 }
 
 /** An open pack that is mostly dead is no longer written, so that it can go. */

@@ -143,9 +143,15 @@ export interface ContentStore {
    */
   relocate(ino: number, tier: number, control?: CopyControl): Promise<number>;
   packs(): PackInfo[];
-  /** Logical bytes of all recipes, stored bytes, and what dedup and compression saved. */
+  /**
+   * Logical bytes of all recipes, stored bytes, and what dedup and compression saved:
+   * logical + unnamed = stored + dedup + compression.
+   */
   savings(): {
+    /** Bytes of the files that have a recipe. */
     logicalBytes: number;
+    /** Bytes of recipes that no file has: what is being packed, and what reclaim has not given back yet. */
+    unnamedBytes: number;
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;

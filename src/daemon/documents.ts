@@ -68,7 +68,10 @@ export interface StatusDocument {
   channel: string;
   tiers: TierDocument[];
   savings: {
+    /** Logical and unnamed bytes are stored, or saved one way or the other. */
     logicalBytes: number;
+    /** What no file has: it is being packed, or has not been given back yet. */
+    unnamedBytes: number;
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;

@@ -51,9 +51,10 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
   let due = Infinity;
   let current: Promise<void> | undefined;
   let reclaiming: Promise<unknown> | undefined;
-  const last = { reclaim: 0, refresh: Date.now(), sweep: Date.now() };
-  const watch = setInterval(watchLevels, WATCH_MS);
-  watch.unref();
+  const last = { refresh: Date.now(), sweep: Date.now() };
+  const watch = setInterval(watchLevels, WATCH_MS).unref();
+  // Not with the sweeps: while nobody writes they are a minute apart, and the first one is a minute after the start.
+  const giveBack = setInterval(reclaim, RECLAIM_EVERY_MS).unref();
   schedule(interval());
 
   function watchLevels(): void {
@@ -85,8 +86,10 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
       last.refresh = now;
       await tiers.refresh();
     }
-    if (reclaiming || isPaused() || now - last.reclaim < RECLAIM_EVERY_MS) return;
-    last.reclaim = now;
+  }
+
+  function reclaim(): void {
+    if (reclaiming || isPaused()) return;
     reclaiming = content
       .reclaim()
       .catch((error: unknown) => log.error({ err: error }, 'giving space back failed'))
@@ -156,6 +159,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
       closed = true;
       clearTimeout(timer);
       clearInterval(watch);
+      clearInterval(giveBack);
       // A reclaim goes on until the content store closes, which ends it.
       await current?.catch(() => {});
     },

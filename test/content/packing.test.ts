@@ -213,6 +213,36 @@ test('a job that was given up leaves nothing behind', async () => {
   assert.ok(!bench.content.hasRecipe(40));
 });
 
+test('what is saved adds up while a file is packed, and after that ended in a crash', async () => {
+  const before = bench.content.savings();
+  // The second half is known by then, and zeros are stored nowhere.
+  const bytes = Buffer.concat([randomBytes(42, 8 * MIB), randomBytes(42, 8 * MIB)]);
+  const zeros = Buffer.alloc(4 * MIB);
+  await buildRecipe(bench, 41, Buffer.concat([zeros, bytes]), { batchBytes: MIB });
+  const during = bench.content.savings();
+  assert.equal(during.unnamedBytes, bytes.length);
+  assert.equal(during.logicalBytes, before.logicalBytes);
+  assert.ok(during.dedupBytes > before.dedupBytes + 7 * MIB);
+  assert.ok(during.dedupBytes < before.dedupBytes + 9 * MIB);
+  await closeBench(bench);
+  bench = await openBench(bench.directory);
+  assert.deepEqual(bench.content.savings(), during);
+  await reclaimAll(bench);
+  assert.deepEqual(bench.content.savings(), before);
+});
+
+test('the space of a deleted file counts as no saving until it is given back', async () => {
+  const before = bench.content.savings();
+  await packFile(bench, 42, randomBytes(43, 2 * MIB));
+  assert.equal(bench.content.savings().unnamedBytes, 0);
+  bench.content.releaseRecipe(42);
+  const { unnamedBytes, dedupBytes } = bench.content.savings();
+  assert.equal(unnamedBytes, 2 * MIB);
+  assert.equal(dedupBytes, before.dedupBytes);
+  await reclaimAll(bench);
+  assert.deepEqual(bench.content.savings(), before);
+});
+
 test('everything is there after closing and opening again', async () => {
   const packs = packBytes(bench);
   const savings = bench.content.savings();

@@ -65,6 +65,7 @@ export interface Status {
   }[];
   savings: {
     logicalBytes: number;
+    unnamedBytes: number;
     storedBytes: number;
     dedupBytes: number;
     compressionBytes: number;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ContentStore } from '../../src/content/types.js';
 import { pinOf } from '../../src/namespace/pins.js';
 import { sweepInterval } from '../../src/migration/planner.js';
 import { type Inode, ROOT_INO } from '../../src/namespace/types.js';
@@ -117,6 +118,21 @@ test('paused, nothing moves by itself', async (t) => {
   await w.migration.sweep();
   assert.ok(idle(w));
   assert.equal(w.formOf(inode), 'plain nvme');
+});
+
+test('space is given back soon after a start, also where nobody writes', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  let calls = 0;
+  const reclaim = (content: ContentStore) => () => (calls++, content.reclaim());
+  const w = await world(t, {
+    wrap: (deps) => ({ ...deps, content: { ...deps.content, reclaim: reclaim(deps.content) } }),
+  });
+  const inode = await w.add('f', randomBytesOf('a', MiB));
+  await w.done('demote', inode, 'hdd');
+  await w.remove(inode);
+  t.mock.timers.tick(10_000);
+  assert.equal(calls, 1);
+  await until(() => w.content.packs().length === 0);
 });
 
 test('sweeps follow cold-after within bounds', () => {
