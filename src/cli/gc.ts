@@ -1,22 +1,28 @@
 /** `gc`: give space back. */
 import { ExitCode } from '../config/errors.js';
 import { formatSize } from '../config/units.js';
-import type { ReclaimReport } from '../content/types.js';
+import type { FullReclaimReport } from '../content/types.js';
 import { askMount } from './requests.js';
 import type { Verb } from './verb.js';
 
 export const gcVerb: Verb = {
   name: 'gc',
   usage: '[MOUNTPOINT]',
-  summary: 'give back the space of deleted packed files now',
+  summary: 'give back the space of packs that are mostly deleted files, now',
   flags: {},
   arity: [0, 1],
   async run({ positionals, output }) {
-    output.result(await askMount<ReclaimReport>(positionals[0], 'gc'), (report) => [
-      `${formatSize(report.bytesFreed)} freed: ${report.chunksRemoved} chunks, ` +
-        `${report.packsRemoved} packs removed, ${report.packsCompacted} compacted ` +
-        `(${formatSize(report.bytesMoved)} copied)`,
-    ]);
+    output.result(await askMount<FullReclaimReport>(positionals[0], 'gc'), reportLines);
     return ExitCode.done;
   },
 };
+
+function reportLines(report: FullReclaimReport): string[] {
+  const freed =
+    `${formatSize(report.bytesFreed)} freed: ${report.chunksRemoved} chunks, ` +
+    `${report.packsRemoved} packs removed, ${report.packsCompacted} compacted ` +
+    `(${formatSize(report.bytesMoved)} copied)`;
+  if (report.deadBytes === 0) return [freed];
+  const dead = formatSize(report.deadBytes);
+  return [freed, `${dead} of deleted files stay until more than half of their pack is deleted`];
+}

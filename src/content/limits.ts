@@ -45,6 +45,9 @@ export const PACK_FRAME_BYTES = 2 * 4096 + 64;
  */
 export const COMPACT_BELOW = 0.5;
 
+/** Where a smaller share of a pack is not live, that is taken for its index: telling the two apart means reading it. */
+export const COUNT_DEAD_FROM = 1 / 256;
+
 export const HASH_BYTES = 32;
 
 /**

@@ -7,12 +7,13 @@
  * 3. Packs without live chunks are doomed; when that is durable they are unlinked, then forgotten.
  */
 import { compactPacks, isMostlyDead, type ReclaimState, type Scope } from './compaction.js';
+import { countDead } from './dead-space.js';
 import { RECLAIM_SEGMENTS } from './limits.js';
 import type { ContentParts } from './parts.js';
 import { removeEmptyPacks } from './removal.js';
 import { nameAt, type Segment } from './records.js';
 import { giveWay, type Lock } from './turns.js';
-import type { ReclaimReport } from './types.js';
+import type { FullReclaimReport, ReclaimReport } from './types.js';
 import { hashKey } from './uses.js';
 
 const EVERYTHING: Scope = { hasRecipe: () => true, hasPack: () => true };
@@ -47,14 +48,14 @@ export async function reclaimAll(
   parts: ContentParts,
   state: ReclaimState,
   inTurn: Lock,
-): Promise<ReclaimReport> {
+): Promise<FullReclaimReport> {
   const scope = presentScope(parts);
   const total = await inTurn(() => reclaim(parts, state, scope));
   for (let round = total; didSomething(round);) {
     round = await inTurn(() => reclaim(parts, state, scope));
     for (const key of Object.keys(total) as (keyof ReclaimReport)[]) total[key] += round[key];
   }
-  return total;
+  return { ...total, deadBytes: await inTurn(() => countDead(parts)) };
 }
 
 function presentScope({ recipes, packs }: ContentParts): Scope {

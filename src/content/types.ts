@@ -56,6 +56,11 @@ export interface ReclaimReport {
   bytesFreed: number;
 }
 
+export interface FullReclaimReport extends ReclaimReport {
+  /** Stored bytes that no file needs and that stay, since most of their pack is needed. */
+  deadBytes: number;
+}
+
 /** Builds the packed form of one file; nothing refers to it until `commitRecipe`. */
 export interface PackingJob {
   /**
@@ -161,7 +166,7 @@ export interface ContentStore {
   /** Releases garbage: recipes, unreferenced chunks, empty packs; compacts packs that are mostly dead. */
   reclaim(): Promise<ReclaimReport>;
   /** The same for all that there is now; what becomes garbage meanwhile is left for later calls. */
-  reclaimAll(): Promise<ReclaimReport>;
+  reclaimAll(): Promise<FullReclaimReport>;
   /** Seals or continues what a crash left open; cuts torn tails. Called once before serving. */
   recover(): Promise<void>;
   /** Seals open packs. */

@@ -108,6 +108,22 @@ test('what dies beside small files is given back, at once and only once', async 
   await assertReads(bench, 10, Buffer.from('file 0'));
 });
 
+test('gc says what is dead and stays, to the byte, in a pack that is open and in one that is sealed', async () => {
+  const live = await packFile(bench, 10, randomBytes(4, 8 * MIB));
+  const dead = await packFile(bench, 11, randomBytes(5, 3 * MIB));
+  assert.equal((await bench.content.reclaimAll()).deadBytes, 0);
+  bench.content.releaseRecipe(11);
+  for (const state of ['open', 'sealed']) {
+    const { bytesFreed, deadBytes } = await bench.content.reclaimAll();
+    assert.deepEqual({ bytesFreed, deadBytes }, { bytesFreed: 0, deadBytes: dead.storedBytes });
+    assert.ok(packBytes(bench) > live.storedBytes + deadBytes, state);
+    await closeBench(bench);
+    bench = await openBench(bench.directory);
+  }
+  bench.content.releaseRecipe(10);
+  assert.equal((await bench.content.reclaimAll()).deadBytes, 0);
+});
+
 test('gc ends while files go on being deleted: what is deleted meanwhile waits', async () => {
   const bytes = Array.from({ length: 3 }, (_, i) => randomBytes(20 + i, MIB));
   for (const [i, content] of bytes.entries()) await packFile(bench, 10 + i, content);
