@@ -53,12 +53,21 @@ async function mountProblem(tier: NamedDirectory, path: string): Promise<Directo
   };
 }
 
-/** True where nothing can be written there: a read-only mount or missing rights. */
-export async function isReadOnly(directory: string): Promise<boolean> {
-  return access(directory, constants.W_OK).then(
-    () => false,
-    () => true,
-  );
+/** Null where it can be written to; else what is wrong and the way out, in one line. */
+export async function writeProblem({ name, path }: NamedDirectory): Promise<string | null> {
+  try {
+    await access(path, constants.W_OK);
+    return null;
+  } catch (error) {
+    const where = `tier ${name}: ${path}`;
+    const code = errnoName(error);
+    if (code === 'EROFS') return `${where} is read-only; mount its disk for writing`;
+    const remedy =
+      code === 'EACCES'
+        ? 'let the user who runs Coral Reef write there, or run it as another one'
+        : 'check the disk';
+    return `${where} can't be written to: ${reasonOf(error)}; ${remedy}`;
+  }
 }
 
 /** The first pair of directories that are one, or of which one lies in the other, in one line. */

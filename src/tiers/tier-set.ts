@@ -10,7 +10,7 @@ import { usageError } from '../config/errors.js';
 import { native } from '../native.js';
 import type { Store } from '../store/types.js';
 import { openAccount, type Account } from './account.js';
-import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
+import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
 import { markerProblem, readMarker, treePath } from './marker.js';
 import { createSpaceProbe, type SpaceProbe } from './space.js';
 import type { Tier, TierConfig, TierSet, TierState, TierUsage, VolumeConfig } from './types.js';
@@ -98,8 +98,9 @@ async function checkAtOpen(tier: OpenTier, options: OpenTierSet): Promise<void> 
 }
 
 async function makeWritable(tier: OpenTier, missingTier: 'fail' | 'degraded'): Promise<void> {
-  if (await isReadOnly(tier.path)) {
-    if (missingTier === 'fail') throw unusable(readOnlyText(tier));
+  const unwritable = await readOnlyProblem(tier);
+  if (unwritable !== null) {
+    if (missingTier === 'fail') throw unusable(unwritable);
     return;
   }
   await makeTierDirectories(tier.path);
@@ -125,8 +126,9 @@ function expectation(tier: TierConfig, volume: string) {
   return { volume, tier: tier.id, name: tier.name, path: tier.path };
 }
 
-function readOnlyText(tier: TierConfig): string {
-  return `tier ${tier.name}: ${tier.path} is read-only; mount its disk for writing, or mount the volume with -o ro`;
+async function readOnlyProblem(tier: TierConfig): Promise<string | null> {
+  const problem = await writeProblem(tier);
+  return problem && `${problem}, or mount the volume with -o ro`;
 }
 
 /** Callers of one moment share a run, which starts after they called. */
@@ -160,8 +162,8 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
     const reading = await readMarker(tier.path);
     const lost = markerProblem(reading, expectation(tier, volume.id));
     if (lost) return report(tier, 'missing', lost.text);
-    const [unwritable] = await Promise.all([isReadOnly(tier.path), tier.space.refresh()]);
-    if (unwritable && !readOnly) return report(tier, 'read-only', readOnlyText(tier));
+    const [unwritable] = await Promise.all([readOnlyProblem(tier), tier.space.refresh()]);
+    if (unwritable !== null && !readOnly) return report(tier, 'read-only', unwritable);
     if (isFull(tier)) return report(tier, 'full', fullText(tier));
     report(tier, 'ok', null);
   }

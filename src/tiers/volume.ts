@@ -3,10 +3,20 @@
  * each mount. Format: README.md here.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import {
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { errnoName, reasonOf, usageError } from '../config/errors.js';
-import { directoryProblem, isReadOnly, overlapProblem, unusable } from './directory.js';
+import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
 import { markerPath, readMarker, TIER_FORMAT, treePath } from './marker.js';
 import { detectMedium } from './medium.js';
 import type { Medium, TierConfig, VolumeConfig } from './types.js';
@@ -151,9 +161,8 @@ async function checkNewTier(tier: NewTier): Promise<void> {
   }
   const problem = await directoryProblem(tier);
   if (problem) throw unusable(problem.text);
-  if (await isReadOnly(path)) {
-    throw unusable(`tier ${name}: ${path} is read-only; mount its disk for writing`);
-  }
+  const unwritable = await writeProblem(tier);
+  if (unwritable !== null) throw unusable(unwritable);
   const reading = await readMarker(path);
   if (reading.kind === 'absent' && !(await exists(treePath(path)))) return;
   const owner = reading.kind === 'marker' ? `volume ${reading.marker.volume}` : 'another volume';
@@ -172,20 +181,44 @@ async function tierConfig(tier: NewTier, index: number): Promise<TierConfig> {
   };
 }
 
+/** `volume.json` is written before a tier is marked, and gets its name after: no tier belongs to nothing. */
 async function writeVolume(directory: string, volume: VolumeConfig): Promise<void> {
-  const made: string[] = [];
+  const file = volumePath(directory);
+  const undo: (() => Promise<unknown>)[] = [];
   try {
+    for (const path of await missingDirectories(directory)) {
+      await mkdir(path).catch((error: unknown) => Promise.reject(directoryError(path, error)));
+      undo.push(() => rmdir(path));
+    }
+    undo.push(() => rm(incomingPath(file), { force: true }));
+    await writeIncoming(file, volume, 0o644);
     for (const tier of volume.tiers) {
       await mkdir(treePath(tier.path), { mode: 0o700 });
-      made.push(treePath(tier.path));
+      undo.push(() => rm(treePath(tier.path), { recursive: true, force: true }));
       await writeMarker(volume.id, tier);
     }
-    await mkdir(directory, { recursive: true });
-    await writeDurably(volumePath(directory), volume, 0o644);
+    undo.push(() => rm(file, { force: true }));
+    await nameIncoming(file);
   } catch (error) {
-    for (const path of made) await rm(path, { recursive: true, force: true }).catch(() => {});
+    for (const step of undo.reverse()) await step().catch(() => {});
     throw unusable(`can't make the volume ${directory}: ${reasonOf(error)}`);
   }
+}
+
+/**
+ * Outermost first. Not by a recursive `mkdir`: that of Node never ends below /proc, and hides why a
+ * directory can't be made.
+ */
+async function missingDirectories(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let at = path; !(await exists(at)); at = dirname(at)) missing.unshift(at);
+  return missing;
+}
+
+/** The directory around it is there: what "does not exist" is the way to make one in it. */
+function directoryError(path: string, error: unknown): unknown {
+  if (errnoName(error) !== 'ENOENT') return error;
+  return new Error(`no directory can be made in ${dirname(path)}`, { cause: error });
 }
 
 async function writeMarker(volumeId: string, tier: TierConfig): Promise<void> {
@@ -204,7 +237,7 @@ export async function makeTierDirectories(path: string): Promise<void> {
     (name) => !there.includes(name),
   );
   if (missing.length === 0) return;
-  for (const name of missing) await mkdir(`${tree}/${name}`, { mode: 0o700, recursive: true });
+  for (const name of missing) await mkdir(`${tree}/${name}`, { mode: 0o700 });
   await syncDirectory(`${tree}/files`);
   await syncDirectory(tree);
 }
@@ -221,16 +254,25 @@ async function directoriesIn(tree: string, prefix = ''): Promise<string[]> {
 }
 
 async function writeDurably(path: string, value: object, mode: number): Promise<void> {
-  const incoming = `${path}.new`;
-  const file = await open(incoming, 'w', mode);
+  await writeIncoming(path, value, mode);
+  await nameIncoming(path);
+}
+
+const incomingPath = (path: string): string => `${path}.new`;
+
+async function writeIncoming(path: string, value: object, mode: number): Promise<void> {
+  const file = await open(incomingPath(path), 'w', mode);
   try {
     await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(incoming, path);
-  await syncDirectory(resolve(path, '..'));
+}
+
+async function nameIncoming(path: string): Promise<void> {
+  await rename(incomingPath(path), path);
+  await syncDirectory(dirname(path));
 }
 
 async function syncDirectory(path: string): Promise<void> {

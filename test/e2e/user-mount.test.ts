@@ -126,6 +126,19 @@ scenario('without allow_other nobody else looks into a mount', NONE, async (volu
   );
 });
 
+scenario('a tier that the user may not write to is not called read-only', NONE, async (volume) => {
+  await asUser(
+    volume,
+    '',
+    `
+    mkdir theirs
+    refused user coral-reef init new --tier a="$home/theirs"; said 'permission denied'
+    chown 0 nvme
+    refused user coral-reef mount volume mnt; said 'permission denied'
+    `,
+  );
+});
+
 scenario('with allow_other everybody may do what the modes say', NONE, async (volume) => {
   await asUser(
     volume,

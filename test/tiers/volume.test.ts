@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CoralError } from '../../src/config/errors.js';
@@ -86,6 +87,47 @@ test('bad tier directories are refused by name, and nothing is left behind', asy
     await assert.rejects(stat(join(root, 'a/.coral-reef')), path);
     await assert.rejects(stat(join(root, 'v')), path);
   }
+});
+
+async function withTmpfs(path: string, options: string, body: () => Promise<void>) {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
+  try {
+    await body();
+  } finally {
+    execFileSync('umount', [path]);
+  }
+}
+
+test('where the volume can not be made, the reason is said and no tier is claimed', async (t) => {
+  const root = await temporaryDirectory(t);
+  const [a, ro] = await tierDirectories(root, 'a', 'ro');
+  await writeFile(join(root, 'file'), '');
+  const cases: [string, RegExp][] = [
+    ['/proc/coral-reef', /no directory can be made in \/proc/],
+    ['/proc/coral-reef/deeper', /no directory can be made in \/proc/],
+    ['/proc', /can't make the volume \/proc: /],
+    [join(ro.path, 'v'), /it is read-only/],
+    [ro.path, /it is read-only/],
+    [join(root, 'file'), /it is not a directory/],
+  ];
+  await withTmpfs(ro.path, 'ro', async () => {
+    for (const [path, pattern] of cases) {
+      await assert.rejects(createVolume(path, [a]), refused(4, pattern), path);
+      assert.deepEqual(await readdir(a.path), [], path);
+    }
+  });
+});
+
+test('where the last tier can not be marked, nothing that was made stays', async (t) => {
+  const root = await temporaryDirectory(t);
+  const [a, full] = await tierDirectories(root, 'a', 'full');
+  await withTmpfs(full.path, 'nr_inodes=20', async () => {
+    const made = createVolume(join(root, 'new/v'), [a, full]);
+    await assert.rejects(made, refused(4, /no space left/));
+    assert.deepEqual(await readdir(full.path), []);
+  });
+  assert.deepEqual((await readdir(root)).sort(), ['a', 'full']);
+  await createVolume(join(root, 'v'), [a]);
 });
 
 test('tier names that can not be typed in an option are wrong usage', async (t) => {
