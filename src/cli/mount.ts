@@ -2,6 +2,7 @@
 import { ExitCode } from '../config/errors.js';
 import { isRemount, type MountRequest } from '../daemon/mount-request.js';
 import { SERVE_VERB } from '../daemon/ready.js';
+import type { Output } from './output.js';
 import type { Flag, Invocation, Verb } from './verb.js';
 
 const FLAGS: Readonly<Record<string, Flag>> = {
@@ -49,24 +50,33 @@ async function mount(invocation: Invocation): Promise<ExitCode> {
   const request = requestOf(invocation);
   const { output } = invocation;
   if (isRemount(request)) return changeMount(invocation, request);
+  if (invocation.has('fake')) return check(invocation, request);
   if (invocation.has('foreground')) {
     const { serveForeground } = await import('../daemon/serve.js');
     return serveForeground(request, (message) => output.say(message));
   }
-  if (invocation.has('fake')) {
-    const { planMount } = await import('../daemon/preflight.js');
-    await planMount(request);
-    return ExitCode.done;
-  }
   const { launch } = await import('../daemon/launch.js');
   const { warnings, ...document } = await launch(request, (message) => output.say(message));
+  return conclude(output, document, warnings);
+}
+
+async function check({ output }: Invocation, request: MountRequest): Promise<ExitCode> {
+  const { fakeMount } = await import('../daemon/fake-mount.js');
+  const { warnings, ...document } = await fakeMount(request);
+  return conclude(output, document, warnings);
+}
+
+function conclude(output: Output, document: object, warnings: readonly string[]): ExitCode {
   for (const warning of warnings) output.say(`coral-reef: ${warning}`);
   output.result(document, () => []);
   return ExitCode.done;
 }
 
 async function changeMount(invocation: Invocation, request: MountRequest): Promise<ExitCode> {
-  if (invocation.has('fake')) return ExitCode.done;
+  if (invocation.has('fake')) {
+    const [volume, mountpoint] = invocation.positionals;
+    return conclude(invocation.output, { mountpoint, volume, fake: true }, []);
+  }
   const { remount } = await import('../daemon/remount.js');
   invocation.output.result(await remount(request), () => []);
   return ExitCode.done;

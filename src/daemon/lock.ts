@@ -2,7 +2,7 @@
  * The lock of a volume: `<volume>/lock`, held by flock for as long as a process uses the volume, so that a
  * crash lets it go. Its content says who holds it, for messages.
  */
-import { closeSync, constants, ftruncateSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CoralError, ExitCode, reasonOf } from '../config/errors.js';
 import { bytesOf, isCoralReef, readMounts, shown, type MountEntry } from '../config/mountinfo.js';
@@ -57,6 +57,11 @@ export function isLocked(volume: string): boolean {
   } finally {
     closeSync(fd);
   }
+}
+
+/** @throws CoralError as `lockVolume` does, at once; takes nothing */
+export function mustBeFree(volume: string): void {
+  if (existsSync(`${volume}/lock`) && isLocked(volume)) throw held(volume, mountOfVolume(volume));
 }
 
 /** Who wrote the lock file last, or undefined. */

@@ -48,16 +48,42 @@ interface OpenTier extends TierConfig, Tier {
  * @throws CoralError (volume or tier unusable) with one line that names the tier and the way out.
  */
 export async function openTierSet(options: OpenTierSet): Promise<TierSet> {
-  const { volume } = options;
   const tiers = configuredTiers(options).map((config) => openTier(config, options.store));
-  for (const tier of tiers) await checkAtOpen(tier, options);
-  const present = tiers.filter((tier) => tier.state !== 'missing');
-  if (present.length === 0) throw unusable(tiers[0].problem ?? `${volume.id} has no tier`);
-  const overlap = await overlapProblem(present);
-  if (overlap) throw unusable(overlap);
+  const problems = await checkTiers(tiers, options);
+  for (const tier of tiers) {
+    const problem = problems.get(tier.id);
+    if (problem !== undefined) {
+      options.log.warn({ tier: tier.name }, problem);
+      Object.assign(tier, { state: 'missing', problem });
+    } else if (!options.readOnly) await makeWritable(tier, options.missingTier);
+  }
   const set = createTierSet(tiers, options);
   await set.refresh();
   return set;
+}
+
+/**
+ * What a mount asks of its tiers, without writing to them. @returns by id what keeps a tier from being used, where
+ * that is tolerated. @throws CoralError where a mount is refused
+ */
+export async function checkTiers(
+  tiers: readonly TierConfig[],
+  { volume, missingTier, readOnly }: Omit<OpenTierSet, 'store' | 'log' | 'overrides'>,
+): Promise<Map<number, string>> {
+  const problems = new Map<number, string>();
+  for (const tier of tiers) {
+    const problem = await openProblem(tier, volume.id);
+    if (problem && (!problem.lost || missingTier === 'fail')) throw unusable(problem.text);
+    if (problem) problems.set(tier.id, problem.text);
+    else if (!readOnly) await readOnlyRefused(tier, missingTier);
+  }
+  const present = tiers.filter((tier) => !problems.has(tier.id));
+  if (present.length === 0) {
+    throw unusable(problems.get(tiers[0].id) ?? `${volume.id} has no tier`);
+  }
+  const overlap = await overlapProblem(present);
+  if (overlap) throw unusable(overlap);
+  return problems;
 }
 
 /** The volume's tiers with the directories of now. @throws usage error */
@@ -85,26 +111,20 @@ function openTier(config: TierConfig, store: Store): OpenTier {
   };
 }
 
-async function checkAtOpen(tier: OpenTier, options: OpenTierSet): Promise<void> {
-  const problem = await openProblem(tier, options.volume.id);
-  if (problem) {
-    if (!problem.lost || options.missingTier === 'fail') throw unusable(problem.text);
-    options.log.warn({ tier: tier.name }, problem.text);
-    tier.state = 'missing';
-    tier.problem = problem.text;
-    return;
-  }
-  if (!options.readOnly) await makeWritable(tier, options.missingTier);
-}
-
 async function makeWritable(tier: OpenTier, missingTier: 'fail' | 'degraded'): Promise<void> {
-  const unwritable = await readOnlyProblem(tier);
-  if (unwritable !== null) {
-    if (missingTier === 'fail') throw unusable(unwritable);
-    return;
-  }
+  if (await readOnlyRefused(tier, missingTier)) return;
   await makeTierDirectories(tier.path);
   tier.sharesExtents = await canShareExtents(tier.path);
+}
+
+/** @returns whether it can only be read, and that is tolerated. @throws CoralError where it is not */
+async function readOnlyRefused(
+  tier: TierConfig,
+  missingTier: 'fail' | 'degraded',
+): Promise<boolean> {
+  const unwritable = await readOnlyProblem(tier);
+  if (unwritable !== null && missingTier === 'fail') throw unusable(unwritable);
+  return unwritable !== null;
 }
 
 /** What a tier's filesystem can, not what it is called: tried, so only where the tier may be written to. */

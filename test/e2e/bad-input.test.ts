@@ -143,6 +143,25 @@ scenario('mount with the tier of another volume', {}, async (volume) => {
   await stillThere(volume, sum);
 });
 
+scenario('mount --fake refuses what the mount refuses', { mount: null }, async (volume) => {
+  const options = ['tier.nvme=/nodir', `tier.nvme=${volume.tier('hdd')}`, 'missing-tier=degraded'];
+  const fake = (...words: string[]) => volume.run(...mountArgs(volume, ...words), '--fake');
+  assert.equal((await fake()).code, 0);
+  const document = JSON.parse((await volume.run(...mountArgs(volume), '--fake', '--json')).stdout);
+  assert.deepEqual(document, { mountpoint: volume.mountpoint, volume: volume.path, fake: true });
+  refused(await fake(options[0]), UNUSABLE, 'nvme', '/nodir');
+  refused(await fake(options[1]), UNUSABLE, 'nvme', volume.tier('hdd'));
+  await rename(volume.tier('ssd'), `${volume.root}/away`);
+  refused(await fake(), UNUSABLE, 'ssd', volume.tier('ssd'));
+  assert.equal((await fake(options[2])).code, 0);
+  await rename(`${volume.root}/away`, volume.tier('ssd'));
+  assert.deepEqual(await readdir(volume.mountpoint), []);
+  await volume.mount();
+  const second = join(volume.root, 'second');
+  await mkdir(second);
+  refused(await volume.run('mount', volume.path, second, '--fake'), UNUSABLE, /mounted already/);
+});
+
 scenario('mount with a tier that is read-only', { media: 'loop' }, async (volume) => {
   const sum = await withFile(volume);
   await must('mount', ['-o', 'remount,ro', volume.tier('hdd')]);
