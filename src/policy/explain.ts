@@ -12,6 +12,8 @@ export interface Explanation {
   next: string;
 }
 
+export const NOTHING_NEXT = 'Nothing moves it.';
+
 /** `tiers` fastest first. */
 export function explain(
   facts: FileFacts,
@@ -35,12 +37,12 @@ function nowOf({ plainTier, packedTier }: FileFacts): string {
 }
 
 function nextOf(facts: FileFacts, placement: Placement, tiers: readonly TierFill[]): string[] {
-  if (facts.plainTier === null && facts.packedTier === null) return ['Nothing moves it.'];
+  if (facts.plainTier === null && facts.packedTier === null) return [NOTHING_NEXT];
   if (facts.pin !== null) return [pinSentence(facts, facts.pin)];
   const sentences = [coldSentence(facts, placement, tiers), upSentence(facts, placement, tiers)];
   const drain = drainSentence(facts, placement, tiers);
   const said = [...sentences, drain].filter((sentence) => sentence !== '');
-  if (said.length === 0) return ['Nothing moves it.'];
+  if (said.length === 0) return [NOTHING_NEXT];
   return facts.open ? [...said, 'It is open: a move ends when the last handle closes.'] : said;
 }
 
@@ -79,12 +81,16 @@ function upSentence(facts: FileFacts, placement: Placement, tiers: readonly Tier
 function drainSentence(facts: FileFacts, placement: Placement, tiers: readonly TierFill[]): string {
   const tier = tiers.find(({ name }) => name === (facts.plainTier ?? facts.packedTier));
   if (!tier || placement.demote === 'never') return '';
+  // On the slowest tier packing is what frees space.
+  const slowest = tier === tiers.at(-1);
+  if (slowest && (facts.plainTier === null || !placement.pack)) return '';
+  const what = slowest ? 'files are packed' : 'files go down';
   const order = { auto: 'coldest first', first: 'this one among the first', last: 'this one last' };
   const percent = fillPercent(tier);
   const level = `${tier.name} is ${percent.toFixed(0)} percent full`;
   if (percent <= tier.high)
-    return `${level}; above ${tier.high} files go down, ${order[placement.demote]}.`;
-  return `${level}, above ${tier.high}: files go down until ${tier.low}, ${order[placement.demote]}.`;
+    return `${level}; above ${tier.high} ${what}, ${order[placement.demote]}.`;
+  return `${level}, above ${tier.high}: ${what} until ${tier.low}, ${order[placement.demote]}.`;
 }
 
 function duration(ms: number): string {

@@ -196,8 +196,12 @@ scenario('migration stops while paused and goes on when resumed', {}, async (vol
   assert.equal((await volume.status()).migration.state, 'paused');
   await volume.must('demote', volume.at('file'), '--to', 'hdd');
   assert.equal((await volume.where('file')).form, 'plain');
+  const explained = await volume.must('explain', volume.at('file'));
+  assert.match(explained, /^next .* Migration is paused: .*migration resume/m);
+  assert.match(explained, /^job +demote to hdd, queued$/m);
   await volume.must('migration', 'resume');
   await volume.waitUntil('file', { form: 'packed' });
+  assert.doesNotMatch(await volume.must('explain', volume.at('file')), /paused|queued/);
 });
 
 scenario('a move to a tier that is not there says which tiers are', {}, async (volume) => {

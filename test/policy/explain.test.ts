@@ -47,3 +47,15 @@ test('an adapter, an open file, an empty file and one that is due each get their
   assert.match(said({ packedTier: 'hdd' }).now, /packed on hdd as well/);
   assert.match(said({ path: '/archive/a', plainTier: 'hdd' }).next, /as soon as it settles/);
 });
+
+test('nobody is told of going down from the slowest tier', () => {
+  const packed = said({ plainTier: null, packedTier: 'hdd' });
+  assert.doesNotMatch(packed.next, /percent full|go down/);
+  assert.match(
+    said({ plainTier: 'hdd' }).next,
+    /hdd is 10 percent full; above 80 files are packed,/,
+  );
+  const index = facts({ path: '/vectors/i', fileClass: 'vector-index', plainTier: 'hdd' });
+  const { next } = explain(index, ruleSet().placementFor(index), fills());
+  assert.doesNotMatch(next, /percent full/);
+});

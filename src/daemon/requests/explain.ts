@@ -1,5 +1,6 @@
 /** Answers `explain`: the rule that decides, and what comes next. */
-import { explain as explainFacts } from '../../policy/explain.js';
+import { NOTHING_NEXT, explain as explainFacts } from '../../policy/explain.js';
+import type { Job } from '../../migration/types.js';
 import type { TierFill } from '../../policy/types.js';
 import type { Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
@@ -23,8 +24,22 @@ export async function explain(
   const fills = parts.tiers.tiers.map((tier) => fillOf(parts, tier));
   const { rule, now, next } = explainFacts(facts, placement, fills);
   const sharing = sharingSentence(await plainSharedBytes(parts, inode));
-  const jobs = parts.migration.status().running.filter((job) => job.ino === inode.ino);
-  return { ...(await whereOf(parts, target)), rule, placement, now: now + sharing, next, jobs };
+  const where = await whereOf(parts, target);
+  const jobs = jobsOf(parts, inode.ino);
+  const paused = jobs.length === 0 && next === NOTHING_NEXT ? '' : pausedSentence(parts);
+  return { ...where, rule, placement, now: now + sharing, next: next + paused, jobs };
+}
+
+function jobsOf({ migration }: Parts, ino: number): Job[] {
+  const running = migration.status().running.filter((job) => job.ino === ino);
+  return [...running, ...[migration.queuedJob(ino) ?? []].flat()];
+}
+
+function pausedSentence({ migration, plan }: Parts): string {
+  if (plan.settings.mount.readOnly)
+    return ' The mount is read-only: until it is not, nothing moves.';
+  if (migration.status().state !== 'paused') return '';
+  return ' Migration is paused: nothing moves until coral-reef migration resume.';
 }
 
 function sharingSentence(bytes: number): string {
