@@ -14,6 +14,7 @@ function moveVerb(kind: 'promote' | 'demote', summary: string): Verb {
     summary,
     details: [
       'A directory stands for the files below it. Without --to the rules say which tier.',
+      'What is pinned to another tier stays.',
       'Without --wait the moves are queued and go on in the background.',
     ],
     flags: {
@@ -46,10 +47,12 @@ function line(document: MoveDocument, wait: boolean): string {
   const done = { promote: 'promoted', demote: 'demoted' }[document.kind];
   const what = `${document.files} file${document.files === 1 ? '' : 's'}`;
   const skipped = document.skipped > 0 ? `, ${document.skipped} had nothing to move` : '';
+  const pinned = document.pinned > 0 ? `, ${document.pinned} stay pinned where they are` : '';
   const plain =
     document.tooLarge > 0 ? `; ${document.tooLarge} too large to be packed, so plain` : '';
   const tiers = [...new Set(document.jobs.map((job) => job.tier))].join(', ');
   const to = tiers === '' ? '' : ` to ${tiers}`;
   const state = wait ? done : `queued to ${document.kind}`;
-  return `${document.path}: ${what} (${formatSize(document.bytes)}) ${state}${to}${skipped}${plain}`;
+  const rest = `${skipped}${pinned}${plain}`;
+  return `${document.path}: ${what} (${formatSize(document.bytes)}) ${state}${to}${rest}`;
 }

@@ -90,6 +90,8 @@ export interface MoveDocument {
   bytes: number;
   /** Files that are there already, with no data or not to be moved. */
   skipped: number;
+  /** Files that stay, because they are pinned to another tier. */
+  pinned: number;
   /** Files that a demotion leaves plain, wherever they are, since they are too large to be packed. */
   tooLarge: number;
   jobs: Job[];

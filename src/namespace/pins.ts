@@ -1,5 +1,5 @@
 /** Pins hold for what is and will be below them: the nearest one counts. */
-import type { Namespace } from './types.js';
+import type { Inode, Namespace } from './types.js';
 
 /** Deeper than any path the kernel would resolve; guards against a loop in a damaged namespace. */
 const MAX_DEPTH = 4096;
@@ -9,11 +9,16 @@ const MAX_DEPTH = 4096;
  * names; 0 for none, and for an inode that is not there.
  */
 export function pinOf(namespace: Pick<Namespace, 'get'>, ino: number): number {
+  return pinHolder(namespace, ino)?.pin ?? 0;
+}
+
+/** The inode that carries the nearest pin. */
+export function pinHolder(namespace: Pick<Namespace, 'get'>, ino: number): Inode | undefined {
   let at = namespace.get(ino);
   for (let depth = 0; at !== undefined && depth < MAX_DEPTH; depth++) {
-    if (at.pin !== 0) return at.pin;
-    if (at.parent === 0 || at.parent === at.ino) return 0;
+    if (at.pin !== 0) return at;
+    if (at.parent === 0 || at.parent === at.ino) return undefined;
     at = namespace.get(at.parent);
   }
-  return 0;
+  return undefined;
 }

@@ -1,7 +1,7 @@
 /** Moving by request: where a file is, what it costs, and that its bytes never change on the way. */
 import assert from 'node:assert/strict';
-import { open, stat, writeFile } from 'node:fs/promises';
-import { scenario } from './harness.js';
+import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { scenario, type TestVolume } from './harness.js';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
 import { onnxFile } from '../../scripts/fixtures/onnx-writer.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
@@ -203,6 +203,43 @@ scenario('migration stops while paused and goes on when resumed', {}, async (vol
   await volume.waitUntil('file', { form: 'packed' });
   assert.doesNotMatch(await volume.must('explain', volume.at('file')), /paused|queued/);
 });
+
+scenario('what is pinned is not sent away from its tier', {}, async (volume) => {
+  const file = volume.at('file');
+  await put(file, noise(1000));
+  await volume.must('pin', file, '--to', 'nvme');
+  for (const words of [['--to', 'hdd', '--wait'], []]) {
+    const result = await volume.run('demote', file, ...words);
+    assert.equal(result.code, 1);
+    assert.ok(result.stderr.includes(`is pinned to nvme. First: coral-reef unpin ${file}\n`));
+  }
+  await mkdir(volume.at('kept'));
+  await put(volume.at('kept/inside'), noise(1000));
+  await volume.must('pin', volume.at('kept'), '--to', 'ssd');
+  const inside = await volume.run('demote', volume.at('kept/inside'));
+  assert.ok(inside.stderr.includes(`coral-reef unpin ${volume.at('kept')}\n`), inside.stderr);
+  await put(volume.at('free'), noise(1000));
+  const all = ['demote', volume.mountpoint, '--to', 'hdd', '--wait'];
+  assert.match(await volume.must(...all), /1 file .* demoted to hdd, 2 stay pinned/);
+  assert.deepEqual(await formOf(volume, 'file'), ['nvme', 'plain']);
+});
+
+scenario('a pinned file goes to the tier of its pin, and is plain there', {}, async (volume) => {
+  const sum = await put(volume.at('file'), noise(MiB));
+  for (const tier of ['hdd', 'ssd'] as const) {
+    await volume.demote('file', 'hdd');
+    await volume.must('pin', volume.at('file'), '--to', tier);
+    await volume.demote('file', tier);
+    assert.deepEqual(await formOf(volume, 'file'), [tier, 'plain']);
+    await volume.must('unpin', volume.at('file'));
+  }
+  assert.equal(await digestFile(volume.at('file')), sum);
+});
+
+async function formOf(volume: TestVolume, path: string): Promise<string[]> {
+  const { tier, form } = await volume.where(path);
+  return [tier, form];
+}
 
 scenario('a move to a tier that is not there says which tiers are', {}, async (volume) => {
   await put(volume.at('file'), noise(1000));

@@ -1,16 +1,26 @@
 /** Answers `promote` and `demote`: submits a job for each file, and with `wait` follows them. */
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
+import { bytesOf, shown } from '../../config/mountinfo.js';
 import type { Job } from '../../migration/types.js';
+import { pinHolder } from '../../namespace/pins.js';
 import type { Inode } from '../../namespace/types.js';
 import type { Tier } from '../../tiers/types.js';
 import type { Progress } from '../control.js';
 import type { MoveDocument, MoveProgress } from '../documents.js';
 import type { Parts } from '../parts.js';
-import { factsOfTarget, findTarget, mustBeWritable, tierArgument, type Target } from './find.js';
+import {
+  factsOfTarget,
+  findTarget,
+  isFile,
+  mustBeWritable,
+  tierArgument,
+  type Target,
+} from './find.js';
 import { filesBelow } from './walk.js';
 
 const PROGRESS_MS = 200;
 type MoveKind = MoveDocument['kind'];
+const DONE = { promote: 'promoted', demote: 'demoted' } as const;
 
 export async function move(
   kind: MoveKind,
@@ -22,37 +32,60 @@ export async function move(
   const target = findTarget(parts.namespace, args);
   const to = tierArgument(parts.tiers, args);
   const jobs: Job[] = [];
-  let [skipped, tooLarge, bytes] = [0, 0, 0];
+  const left = { nothing: 0, pinned: 0 };
+  let [tooLarge, bytes] = [0, 0];
   for await (const file of filesBelow(parts.namespace, target)) {
     const { job, keptPlain } = submit(kind, parts, file, to);
     if (keptPlain) tooLarge += 1;
-    if (job === null) skipped += 1;
-    else jobs.push(job);
-    if (job !== null) bytes += file.inode.size;
+    if (job === 'pinned' && isFile(target.inode)) throw pinnedError(kind, parts, target);
+    if (typeof job === 'string') left[job] += 1;
+    else {
+      jobs.push(job);
+      bytes += file.inode.size;
+    }
   }
   if (args['wait'] === true) await follow(parts, jobs, target.path, progress);
-  return { path: target.path, kind, files: jobs.length, bytes, skipped, tooLarge, jobs };
+  const { nothing: skipped, ...stay } = left;
+  return { path: target.path, kind, files: jobs.length, bytes, skipped, ...stay, tooLarge, jobs };
 }
 
+/** `nothing`: there is nothing to move, also where the file was deleted since it was found. */
+type Left = 'nothing' | 'pinned';
+
 interface Submitted {
-  /** Null where there is nothing to move: also where the file was deleted since it was found. */
-  job: Job | null;
+  job: Job | Left;
   /** Too large to be packed. */
   keptPlain: boolean;
 }
 
 function submit(kind: MoveKind, parts: Parts, file: Target, to: Tier | undefined): Submitted {
   const inode = parts.namespace.get(file.inode.ino);
-  if (inode === undefined || inode.nlink === 0) return { job: null, keptPlain: false };
-  if (inode.plainTier === 0 && inode.packedTier === 0) return { job: null, keptPlain: false };
+  if (inode === undefined || inode.nlink === 0) return { job: 'nothing', keptPlain: false };
+  if (inode.plainTier === 0 && inode.packedTier === 0) return { job: 'nothing', keptPlain: false };
   const facts = factsOfTarget(parts, file);
   const placement = parts.rules.placementFor(facts);
   const tier = to?.name ?? (kind === 'promote' ? placement.tier : placement.cold);
-  const pack = kind === 'demote' && placement.pack;
+  // What is pinned is plain: packed, it would be brought back by its pin.
+  const pack = kind === 'demote' && placement.pack && facts.pin === null;
   const keptPlain = kind === 'demote' && placement.tooLarge;
-  if (isThere(kind, parts, inode, tier, pack)) return { job: null, keptPlain };
+  if (isThere(kind, parts, inode, tier, pack)) return { job: 'nothing', keptPlain };
+  if (facts.pin !== null && facts.pin !== tier) return { job: 'pinned', keptPlain: false };
   const options = { pack, because: `asked for by ${kind}`, urgent: true };
   return { job: parts.migration.submit(kind, inode.ino, tier, options), keptPlain };
+}
+
+/** Its pin would bring it back. */
+function pinnedError(kind: MoveKind, parts: Parts, { inode, path }: Target): CoralError {
+  const { namespace, tiers, plan } = parts;
+  const holder = pinHolder(namespace, inode.ino) ?? inode;
+  const own = holder.ino === inode.ino;
+  const where = own ? path : shown(`${bytesOf(plan.mountpoint)}${namespace.pathOf(holder.ino)}`);
+  const tier = tiers.byId(holder.pin)?.name ?? 'a tier that is gone';
+  return new CoralError(
+    ExitCode.failed,
+    `${path}: it can't be ${DONE[kind]}: ${own ? 'it' : where} is pinned to ${tier}. ` +
+      `First: coral-reef unpin ${where}`,
+  );
 }
 
 function isThere(kind: MoveKind, parts: Parts, inode: Inode, tier: string, pack: boolean): boolean {
