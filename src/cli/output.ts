@@ -1,11 +1,12 @@
 /** What goes where: results on standard output, everything said to a person on standard error. */
 import { writeSync } from 'node:fs';
+import { printable } from '../config/printable.js';
 
 export interface Output {
   readonly json: boolean;
   /** The result: the document with `--json`, else the lines that `lines` makes of it. */
   result<Document>(document: Document, lines: (document: Document) => readonly string[]): void;
-  /** A message on standard error. */
+  /** A message on standard error, one line. */
   say(message: string): void;
   /** A progress bar on standard error where that is a terminal; `share` is 0 to 1. */
   progress(share: number, label: string): void;
@@ -21,12 +22,12 @@ export function createOutput(json: boolean): Output {
   return {
     json,
     result(document, lines) {
-      const text = json ? [JSON.stringify(document)] : lines(document);
+      const text = json ? [JSON.stringify(document)] : lines(document).map(printable);
       if (text.length > 0) writeAll(1, `${text.join('\n')}\n`);
     },
     say(message) {
       endProgress();
-      writeAll(2, `${message}\n`);
+      writeAll(2, `${printable(message)}\n`);
     },
     progress(share, label) {
       if (!process.stderr.isTTY) return;
@@ -68,8 +69,7 @@ export function table(
 }
 
 function cellText(cell: Cell): string {
-  const text = cell === null || cell === undefined || cell === '' ? '-' : String(cell);
-  return text.replace(/[\x00-\x1f\x7f]/g, '?');
+  return cell === null || cell === undefined || cell === '' ? '-' : printable(String(cell));
 }
 
 /** Characters, not UTF-16 units; wide ones count one. */

@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pino, stdSerializers, type Logger } from 'pino';
+import { printable } from '../config/printable.js';
 import type { LogLevel } from '../config/types.js';
 import { setAside } from './set-aside.js';
 
@@ -35,13 +36,14 @@ export function errorField(error: unknown): { err: unknown } {
   return { err: error instanceof Error ? stdSerializers.err(error) : String(error) };
 }
 
-function readable(line: string): string {
-  const { level, time, msg, err, ...facts } = JSON.parse(line) as Record<string, unknown>;
+function readable(entry: string): string {
+  const { level, time, msg, err, ...facts } = JSON.parse(entry) as Record<string, unknown>;
   const name = (pino.levels.labels[Number(level)] ?? String(level)).padEnd(5);
   const clock = String(time).slice(11, 19);
   const words = Object.entries(facts).map(([key, value]) => `${key}=${factText(value)}`);
   const failure = err === undefined ? [] : [`(${errorText(err)})`];
-  return [clock, name, String(msg ?? ''), ...words, ...failure].join(' ').trimEnd();
+  const line = [clock, name, String(msg ?? ''), ...words, ...failure];
+  return printable(line.join(' ').trimEnd());
 }
 
 function factText(value: unknown): string {

@@ -241,6 +241,19 @@ async function formOf(volume: TestVolume, path: string): Promise<string[]> {
   return [tier, form];
 }
 
+scenario('a file name can not take over the terminal', {}, async (volume) => {
+  const path = volume.at('a\nfake\x1b[31m\x9b2J');
+  await put(path, noise(1000));
+  await volume.must('pin', path);
+  for (const verb of ['where', 'explain', 'demote', 'unpin', 'promote']) {
+    const { stdout, stderr } = await volume.run(verb, path);
+    assert.match(stdout + stderr, /a\?fake\?\[31m\?2J/, verb);
+    assert.doesNotMatch(stdout + stderr, /[\x00-\x09\x0b-\x1f\x7f-\x9f]|^fake/m, verb);
+  }
+  const { path: told } = await volume.json<{ path: string }>('explain', path);
+  assert.equal(told, path);
+});
+
 scenario('a move to a tier that is not there says which tiers are', {}, async (volume) => {
   await put(volume.at('file'), noise(1000));
   const result = await volume.run('demote', volume.at('file'), '--to', 'tape');
