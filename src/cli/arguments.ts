@@ -50,10 +50,15 @@ function parse(verb: Verb, words: readonly string[], flags: Readonly<Record<stri
 function flagProblem(error: Error, flags: Readonly<Record<string, Flag>>): string {
   const code = (error as NodeJS.ErrnoException).code;
   const flag = /'(?:-\w, )?(-{1,2}[\w-]+)/.exec(error.message)?.[1] ?? '';
-  if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
-    return `${flag}: ${error.message.split('\n', 1)[0]}`;
+  if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return valueProblem(flags, flag);
   const known = Object.keys(flags).map((name) => `--${name}`);
   return `unknown option ${flag}${didYouMean(flag, known) || '.'}`;
+}
+
+function valueProblem(flags: Readonly<Record<string, Flag>>, flag: string): string {
+  const { type, value = 'VALUE' } = flags[flag.slice(2)] ?? {};
+  if (type === 'boolean') return `${flag} takes no value.`;
+  return `${flag} lacks its ${value} (one that begins with "-" is written ${flag}=...).`;
 }
 
 function checkArity(verb: Verb, positionals: readonly string[]): void {

@@ -92,7 +92,10 @@ function lines(verb: string, { problems, checked }: CheckDocument): string[] {
     .join(', ');
   if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})`];
   return [
-    ...problems.map(({ subject, detail, repair }) => `${subject}: ${detail}; ${repair}`),
+    ...problems.map(({ subject, detail, repair }) => {
+      const named = detail.startsWith(`${subject}: `);
+      return `${named ? detail : `${subject}: ${detail}`}; ${repair}`;
+    }),
     `${verb}: ${problems.length} problem${problems.length === 1 ? '' : 's'} (${counts})`,
   ];
 }

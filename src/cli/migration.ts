@@ -19,7 +19,7 @@ export const migrationVerb: Verb = {
   async run({ positionals: [action, mountpoint], output }) {
     if (!ACTIONS.includes(action)) {
       throw usageError(
-        `migration: "${action}" is not allowed${didYouMean(action, ACTIONS)} ` +
+        `migration: "${action}" is not allowed${didYouMean(action, ACTIONS) || '.'} ` +
           `Allowed: ${ACTIONS.join(', ')}`,
       );
     }

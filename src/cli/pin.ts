@@ -32,7 +32,8 @@ export const unpinVerb: Verb = {
     ),
 };
 
-function unpinned({ path, pinned }: PinDocument): string {
+function unpinned({ path, before, pinned }: PinDocument): string {
+  const what = before === null ? 'it had no pin of its own' : `unpinned from ${before}`;
   const above = pinned === null ? '' : `, but a directory above pins it to ${pinned}`;
-  return `${path}: no pin of its own${above}`;
+  return `${path}: ${what}${above}`;
 }

@@ -34,7 +34,7 @@ async function check({ output }: Invocation, file: string): Promise<ExitCode> {
   const { readConfigFile } = await import('../config/config-file.js');
   const { loadSettings, ruleTiers } = await import('../config/settings.js');
   const path = resolve(file);
-  const { rules } = await readConfigFile(path);
+  const { rules } = await readConfigFile(path, 'Name the file to check');
   const escaped = path.replace(/[\\,]/g, '\\$&');
   await loadSettings({
     options: [`config=${escaped}`],

@@ -14,6 +14,7 @@ export const whereVerb: Verb = {
   summary: 'tier, form, class, temperature, heat, pinned, bytes stored',
   details: [
     'STORED is what the file takes on disk; SHARED is the part of it that other files use too.',
+    'With --json one path gives an object, several give a list of them.',
   ],
   flags: {},
   arity: [1, Infinity],

@@ -22,6 +22,9 @@ export function verbAndWords(program: string, args: readonly string[]): Words {
   if (first === undefined || first === '--help' || first === '-h')
     return { verb: 'help', words: [] };
   if (first === '--version' || first === '-V') return { verb: 'version', words: rest };
+  if (first.startsWith('-')) {
+    throw usageError(`${first}: the verb comes first, as in: coral-reef VERB ${first} ...`);
+  }
   if (first.startsWith('/')) return { verb: 'mount', words: [...args] };
   return { verb: first, words: rest };
 }

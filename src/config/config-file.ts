@@ -20,15 +20,28 @@ export interface ConfigFile {
   rules: Rule[];
 }
 
-/** @throws CoralError naming file, line, what is wrong and what is allowed. */
-export async function readConfigFile(path: string): Promise<ConfigFile> {
+/** What schemas of rules ask for, in words. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'words with values, such as path: models/**',
+  string: 'text',
+};
+
+/**
+ * `remedy` is what to do where it can't be read.
+ * @throws CoralError naming file, line, what is wrong and what is allowed.
+ */
+export async function readConfigFile(
+  path: string,
+  remedy = 'Correct config=FILE',
+): Promise<ConfigFile> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new CoralError(
       ExitCode.usage,
-      `${path}: the configuration can't be read: ${reasonOf(error)}. Correct config=FILE`,
+      `${path}: the configuration can't be read: ${reasonOf(error)}. ${remedy}`,
       { cause: error },
     );
   }
@@ -124,6 +137,9 @@ function issueText(issue: z.core.$ZodIssue, node: Node, known: readonly string[]
   }
   if (issue.code === 'invalid_value') return `${given}Allowed: ${issue.values.join(', ')}`;
   if (issue.code === 'custom') return `${given}Allowed: ${issue.message}`;
+  if (issue.code === 'invalid_type') {
+    return `${given}Expected ${EXPECTED[issue.expected] ?? issue.expected}`;
+  }
   if (issue.code === 'invalid_union') return `${given}Expected a size`;
   return `${given}${issue.message}`;
 }

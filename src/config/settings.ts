@@ -44,8 +44,9 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
   const configFile = configPath(said.config, sources.defaultConfigFile);
   const file = await readFile(configFile);
   const values = merge(readWords(file.words), readWords(environment.words), commandLine.values);
+  const words = [...file.words, ...environment.words, ...commandLine.words];
   const settings = {
-    ...build(values, configFile, file),
+    ...build(values, configFile, file.rules, originsIn(words)),
     mount: kernelMount(commandLine.standard, sources.isRoot),
   };
   return { settings, warnings: environment.warnings };
@@ -80,6 +81,7 @@ function at(prefix: string): (name: string) => [string, string] {
 
 interface CommandLine {
   values: OptionValues;
+  words: OptionWord[];
   /** Standard options of mount(8), in order. */
   standard: string[];
 }
@@ -91,7 +93,7 @@ function readCommandLine(texts: readonly string[]): CommandLine {
     if (isStandard(word)) standard.push(word);
     else if (!isIgnored(word)) words.push(commandLineWord(word));
   }
-  return { values: readWords(words), standard };
+  return { values: readWords(words), words, standard };
 }
 
 function commandLineWord(word: string): OptionWord {
@@ -124,19 +126,31 @@ function merge(...sources: OptionValues[]): OptionValues {
   return result;
 }
 
-function build(values: OptionValues, configFile: string | null, file: ConfigFile) {
+/** Where the words for these options stand that count; for messages about values that do not go together. */
+type Origins = (...names: string[]) => string;
+
+function originsIn(words: readonly OptionWord[]): Origins {
+  return (...names) =>
+    names
+      .flatMap((name) => words.findLast((word) => word.name === name)?.origin ?? [])
+      .join(' and ');
+}
+
+function build(values: OptionValues, configFile: string | null, rules: Rule[], origins: Origins) {
   const policy = values.policy ?? 'balanced';
   const preset = PRESETS[policy];
-  const watermarks = overlay(preset.watermarks, values.high, values.low, 'high and low');
+  const watermarks = overlay(preset.watermarks, values.high, values.low, () =>
+    origins('high', 'low'),
+  );
   return {
     policy,
     tierDirectories: mapValues(values.tierDirectories ?? {}, (path) => resolve(path)),
     watermarks,
-    tierWatermarks: tierWatermarks(values, watermarks),
+    tierWatermarks: tierWatermarks(values, watermarks, origins),
     promote: values.promote ?? preset.promote,
     settleMs: values.settle ?? preset.settleMs,
     coldAfterMs: values.coldAfter ?? preset.coldAfterMs,
-    halfLifeMs: positive(values.halfLife ?? preset.halfLifeMs),
+    halfLifeMs: positive(values.halfLife ?? preset.halfLifeMs, origins),
     compress: values.compress ?? { kind: 'auto' as const },
     tierCompress: values.tierCompress ?? {},
     fragmentation: values.fragmentation ?? DEFAULT_FRAGMENTATION,
@@ -147,12 +161,16 @@ function build(values: OptionValues, configFile: string | null, file: ConfigFile
     missingTier: values.missingTier ?? 'fail',
     waitForTiersMs: values.waitForTiers ?? 0,
     configFile,
-    rules: file.rules,
+    rules,
     log: values.log ?? 'info',
   } satisfies Omit<Settings, 'mount'>;
 }
 
-function tierWatermarks(values: OptionValues, base: Watermarks): Record<string, Watermarks> {
+function tierWatermarks(
+  values: OptionValues,
+  base: Watermarks,
+  origins: Origins,
+): Record<string, Watermarks> {
   const names = new Set([
     ...Object.keys(values.tierHigh ?? {}),
     ...Object.keys(values.tierLow ?? {}),
@@ -160,13 +178,18 @@ function tierWatermarks(values: OptionValues, base: Watermarks): Record<string, 
   const result: Record<string, Watermarks> = {};
   for (const name of names) {
     const [high, low] = [values.tierHigh?.[name], values.tierLow?.[name]];
-    result[name] = overlay(base, high, low, `${name}.high and ${name}.low`);
+    result[name] = overlay(base, high, low, () => origins(`${name}.high`, `${name}.low`));
   }
   return result;
 }
 
 /** A watermark given alone draws the other along, so that there is always room between them. */
-function overlay(base: Watermarks, high?: number, low?: number, names?: string): Watermarks {
+function overlay(
+  base: Watermarks,
+  high: number | undefined,
+  low: number | undefined,
+  origin: () => string,
+): Watermarks {
   const gap = base.high - base.low;
   const result = {
     high: high ?? Math.min(99, Math.max(base.high, low === undefined ? 0 : low + gap)),
@@ -174,14 +197,16 @@ function overlay(base: Watermarks, high?: number, low?: number, names?: string):
   };
   if (result.low < result.high) return result;
   throw usageError(
-    `${names}: demotion would never stop at low=${result.low}, high=${result.high}. ` +
+    `${origin()}: demotion would never stop at low=${result.low}, high=${result.high}. ` +
       'Allowed: low below high',
   );
 }
 
-function positive(ms: number): number {
+function positive(ms: number, origins: Origins): number {
   if (ms > 0) return ms;
-  throw usageError('half-life=0: heat needs time to decay. Allowed: a duration above 0');
+  throw usageError(
+    `${origins('half-life')}: heat needs time to decay. Allowed: a duration above 0`,
+  );
 }
 
 function mapValues(record: Record<string, string>, change: (value: string) => string) {

@@ -107,6 +107,8 @@ export interface RemountDocument {
 
 export interface PinDocument {
   path: string;
+  /** Tier of its own pin until now. */
+  before: string | null;
   pinned: string | null;
 }
 

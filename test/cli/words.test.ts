@@ -24,6 +24,13 @@ test('people name a verb', () => {
   assert.equal(verbAndWords(PROGRAM, ['--version']).verb, 'version');
 });
 
+test('a flag before the verb is not taken for a verb', () => {
+  assert.throws(() => verbAndWords(PROGRAM, ['--json', 'status']), {
+    message: '--json: the verb comes first, as in: coral-reef VERB --json ...',
+    exitCode: ExitCode.usage,
+  });
+});
+
 test('mount -t fuse.coral-reef: the helper of fuse3 names volume and mount point first', () => {
   assert.deepEqual(mountWords(PROGRAM, '/vol', '/mnt', '-o', 'rw,dev,suid,noatime'), [
     '/vol',

@@ -105,6 +105,16 @@ test('command line wins over environment, environment over file, file over prese
   assert.equal(settings.configFile, file);
 });
 
+test('values that do not go together are named where they stand', async (context) => {
+  const file = yaml(context, 'policy: capacity\nhigh: 50\nnvme: { high: 40 }\nhalf-life: 0\n');
+  assert.ok((await refusal({ file })).includes(`${file}:4: half-life: 0: heat`));
+  const o = ['half-life=1h,low=90'];
+  assert.ok((await refusal({ file, o })).includes(`${file}:2: high: 50 and -o low=90: demotion`));
+  const env = { CORAL_REEF_NVME_LOW: '45' };
+  const both = `${file}:3: nvme.high: 40 and CORAL_REEF_NVME_LOW=45: demotion`;
+  assert.ok((await refusal({ file, o: ['half-life=1h'], env })).includes(both));
+});
+
 test('a file beside the volume is read without being named; one that is named must exist', async (context) => {
   const file = yaml(context, 'cold-after: 5m\n');
   assert.equal((await load({ file })).coldAfterMs, 300_000);

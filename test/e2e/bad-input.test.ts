@@ -250,6 +250,11 @@ scenario('verbs and flags that are none', { mount: null }, async (volume) => {
   refused(await volume.run('status', '--frobnicate'), USAGE, '--frobnicate');
   refused(await volume.run('mount', volume.path), USAGE, /MOUNTPOINT/i);
   refused(await volume.run('where'), USAGE, /PATH/i);
+  const other = join(volume.root, 'other');
+  refused(await volume.run('init', other, '--tier'), USAGE, /: --tier lacks its NAME=DIR/);
+  refused(await volume.run('init', other, '--tier', '-x'), USAGE, /is written --tier=/);
+  refused(await volume.run('status', '--json=yes'), USAGE, /: --json takes no value\. Usage/);
+  refused(await volume.run('migration', 'foo'), USAGE, /"foo" is not allowed\. Allowed: status,/);
   assert.equal((await volume.run('--help')).code, 0);
 });
 
@@ -261,5 +266,13 @@ scenario('rules that are wrong name the line', { mount: null }, async (volume) =
   await writeFile(file, 'rules:\n  - match: { colour: red }\n    place: { tier: nvme }\n');
   refused(await volume.run('policy', 'check', file), [USAGE, FAILED], 'colour', file);
   await rm(file);
-  refused(await volume.run('policy', 'check', file), [USAGE, FAILED, UNUSABLE], file);
+  refused(await volume.run('policy', 'check', file), USAGE, file, /\. Name the file to check$/);
+});
+
+scenario('a check without one of the disks names it once', { mount: null }, async (volume) => {
+  await rename(volume.tier('ssd'), `${volume.root}/away`);
+  const { code, stdout } = await volume.run('fsck', volume.path, '-o', 'missing-tier=degraded');
+  assert.equal(code, FAILED);
+  assert.match(stdout, /^tier ssd: /m);
+  assert.doesNotMatch(stdout, /tier ssd: tier ssd/);
 });

@@ -19,10 +19,11 @@ export async function unpin(parts: Parts, args: Record<string, unknown>): Promis
 /** Durable when it returns. */
 async function setPin(parts: Parts, target: Target, tier: Tier | null): Promise<PinDocument> {
   const { namespace } = parts;
+  const before = parts.tiers.byId(target.inode.pin)?.name ?? null;
   target.inode.pin = tier?.id ?? 0;
   namespace.update(target.inode);
   await namespace.commit();
-  return { path: target.path, pinned: pinnedTo(parts, target.inode) };
+  return { path: target.path, before, pinned: pinnedTo(parts, target.inode) };
 }
 
 /** Where its plain data is; packed files, directories and the like go to the fastest. */
