@@ -245,8 +245,11 @@ export interface NativeAddon extends NativeContent {
   digestFile(fd: number, control?: CopyControl): Promise<CopyResult>;
   // Background work.
   createCopyControl(): CopyControl;
-  /** Shared ceiling for background bytes per second; Infinity lifts it, 0 pauses. */
-  setBackgroundRate(bytesPerSecond: number): void;
+  /**
+   * Shared ceiling for background bytes per second, above 0; Infinity lifts it. While `paused`, moves stand still; a
+   * deep `scanPack` goes on.
+   */
+  setBackgroundRate(bytesPerSecond: number, paused?: boolean): void;
 }
 
 const require = createRequire(import.meta.url);

@@ -194,8 +194,8 @@ Napi::Value Scan(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return Rejected(info.Env(), Status::Error(EINVAL, "scan pack"));
   const bool deep = info[1].ToBoolean().Value();
   auto contents = std::make_shared<PackContents>();
-  // Recovery at start scans and waits for no rate; a deep scan is background work and does.
-  auto& pool = deep ? CopyPool() : WorkerPool::Background();
+  // Recovery at start scans and waits for no rate; a deep scan does.
+  auto& pool = deep ? CheckPool() : WorkerPool::Background();
   return RunAsync(
       info.Env(), pool,
       [path = info[0].As<Napi::String>().Utf8Value(), deep, contents] {

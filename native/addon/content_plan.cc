@@ -199,8 +199,8 @@ Napi::Value CreateCopyControl(const Napi::CallbackInfo& info) {
 
 Napi::Value SetRate(const Napi::CallbackInfo& info) {
   const auto rate = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  if (!(rate >= 0)) return ThrowInvalid(info.Env(), "background rate");
-  SetBackgroundRate(rate);
+  if (!(rate > 0)) return ThrowInvalid(info.Env(), "background rate");
+  SetBackgroundRate(rate, info[1].ToBoolean().Value());
   return info.Env().Undefined();
 }
 

@@ -42,7 +42,7 @@ class Window {
     constexpr size_t kSector = 4096;
     start_ = offset;
     filled_ = static_cast<size_t>(std::min<uint64_t>(kWindow, end_ - offset));
-    if (limited_) (void)PassBackground(filled_, nullptr);
+    if (limited_) PassCheck(filled_);
     for (size_t at = 0; at < filled_;) {
       size_t got = 0;
       (void)ReadAt(fd_, buffer_.get() + at, filled_ - at, offset + at, &got);

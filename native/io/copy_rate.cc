@@ -13,28 +13,30 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kCopyThreads = 4;
+constexpr unsigned kCheckThreads = 1;
 
 // A token bucket without a bucket: each passage moves the time at which the next one may start.
 class RateLimit {
  public:
-  void Set(double rate) {
+  void Set(double rate, bool paused) {
     {
       std::lock_guard lock(mutex_);
-      rate_ = std::isnan(rate) || rate < 0 ? 0 : rate;
+      rate_ = rate;
+      paused_ = paused;
       free_at_ = Clock::now();
     }
     wake_.notify_all();
   }
 
-  Status Pass(uint64_t bytes, const CopyControl* control) {
+  Status Pass(uint64_t bytes, bool despite_pause, const CopyControl* control) {
     std::unique_lock lock(mutex_);
     for (;;) {
       if (control != nullptr && control->cancelled()) return Status::Error(ECANCELED, "copy");
-      if (std::isinf(rate_)) return Status::Ok();
-      if (rate_ == 0) {
+      if (paused_ && !despite_pause) {
         wake_.wait(lock);
         continue;
       }
+      if (std::isinf(rate_)) return Status::Ok();
       const auto now = Clock::now();
       if (now >= free_at_) {
         free_at_ = now + Duration(bytes);
@@ -58,6 +60,7 @@ class RateLimit {
   std::mutex mutex_;
   std::condition_variable wake_;
   double rate_ = std::numeric_limits<double>::infinity();  // guarded by mutex_
+  bool paused_ = false;                                    // guarded by mutex_
   Clock::time_point free_at_ = Clock::now();               // guarded by mutex_
 };
 
@@ -69,11 +72,15 @@ RateLimit& Limit() {
 
 }  // namespace
 
-void SetBackgroundRate(double bytes_per_second) { Limit().Set(bytes_per_second); }
+void SetBackgroundRate(double bytes_per_second, bool paused) {
+  Limit().Set(bytes_per_second, paused);
+}
 
 Status PassBackground(uint64_t bytes, const CopyControl* control) {
-  return Limit().Pass(bytes, control);
+  return Limit().Pass(bytes, false, control);
 }
+
+void PassCheck(uint64_t bytes) { (void)Limit().Pass(bytes, true, nullptr); }
 
 void CopyControl::Cancel() {
   cancelled_ = true;
@@ -82,6 +89,11 @@ void CopyControl::Cancel() {
 
 WorkerPool& CopyPool() {
   static auto* pool = new WorkerPool(kCopyThreads, WorkerPool::Priority::kIdle);
+  return *pool;
+}
+
+WorkerPool& CheckPool() {
+  static auto* pool = new WorkerPool(kCheckThreads, WorkerPool::Priority::kIdle);
   return *pool;
 }
 

@@ -75,15 +75,16 @@ export async function openVolume(
   });
   const namespace = openNamespace(store);
   teardown.add('make everything durable', () => makeDurable({ plan, store, tiers, log }));
-  const content = openContentStore({
+  const opened = openContentStore({
     store,
     tiers,
     volumeId: plan.volume.id,
     chunking: plan.volume.chunking,
     log,
   });
-  await content.recover();
-  teardown.add('close the content store', () => content.close());
+  await opened.recover();
+  teardown.add('close the content store', () => opened.close());
+  const content = { ...opened, heal: healWhereAllowed(plan.settings, opened) };
   return { plan, store, tiers, namespace, content, log };
 }
 
@@ -148,6 +149,11 @@ async function reclaimWhereAllowed(
   content: ContentStore,
 ): Promise<ReclaimReport> {
   return mount.readOnly ? { ...NOTHING } : content.reclaim();
+}
+
+/** On a read-only mount what is damaged is only named. */
+function healWhereAllowed(settings: Settings, content: ContentStore): ContentStore['heal'] {
+  return async (names) => (settings.mount.readOnly ? [] : content.heal(names));
 }
 
 async function openVolumeStore(directory: string): Promise<Store> {

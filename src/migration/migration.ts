@@ -22,6 +22,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     submit: queue.submit,
     finished: queue.finished,
     hydrateNow: queue.hydrateNow,
+    unpaused: queue.unpaused,
     status: queue.status,
     pause: queue.pause,
     resume() {

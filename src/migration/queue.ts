@@ -55,6 +55,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   let paused = stopped;
   let closed = false;
   let foreground = 0;
+  let awaited = 0;
   let nextId = 1;
   let soon: NodeJS.Immediate | undefined;
   const counts = { completed: 0, failed: 0, bytesMoved: 0, bytesShared: 0 };
@@ -68,8 +69,9 @@ export function createQueue(deps: MigrationDeps): Queue {
 
   /** Paused moves stand still where they are; what a program waits for is never held up. */
   function applyRate(): void {
-    const ceiling = settings.migrateRate === 0 ? Infinity : settings.migrateRate;
-    native.setBackgroundRate(closed || foreground > 0 ? Infinity : paused ? 0 : ceiling);
+    const lifted = closed || foreground > 0;
+    const ceiling = lifted || settings.migrateRate === 0 ? Infinity : settings.migrateRate;
+    native.setBackgroundRate(ceiling, paused && !lifted && awaited === 0);
   }
 
   function enlist(kind: JobKind, ino: number, tier: string, options: MoveOptions): Entry {
@@ -281,6 +283,17 @@ export function createQueue(deps: MigrationDeps): Queue {
     }
   }
 
+  async function unpaused<T>(work: () => Promise<T>): Promise<T> {
+    awaited++;
+    applyRate();
+    try {
+      return await work();
+    } finally {
+      awaited--;
+      applyRate();
+    }
+  }
+
   /** Also true while the switch of a running move is not durable yet. */
   function needsHydration(ino: number): boolean {
     const inode = namespace.get(ino);
@@ -338,6 +351,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     submit,
     finished: (job) => entries.get(job)?.ended ?? Promise.resolve(),
     hydrateNow,
+    unpaused,
     status,
     pause() {
       paused = true;

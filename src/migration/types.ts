@@ -68,6 +68,11 @@ export interface Migration {
    * with an errno `code`.
    */
   hydrateNow(ino: number): Promise<void>;
+  /**
+   * For what a person asked for and waits for, and that copies records: while it lasts nothing stands still because of
+   * a pause, moves under way neither. None begins, and the rate is what it is.
+   */
+  unpaused<T>(work: () => Promise<T>): Promise<T>;
   /** Something was written: the watermarks are looked at soon. */
   nudge(): void;
   status(): MigrationStatus;

@@ -72,6 +72,28 @@ scenario('scrub and fsck find nothing wrong where nothing is', {}, async (volume
   assert.equal((await volume.run('scrub', volume.mountpoint)).code, 0);
 });
 
+const STOPPED: Record<string, (v: TestVolume) => Promise<unknown>> = {
+  'moves are paused': (v) => v.must('migration', 'pause', v.mountpoint),
+  'migrate-rate is 0': (v) => v.remount(['migrate-rate=0']),
+  'the mount became read-only': (v) => v.must('mount', v.path, v.mountpoint, '-o', 'remount,ro'),
+  'the mount is read-only': (v) => v.remount(['ro']),
+};
+
+for (const [how, stop] of Object.entries(STOPPED)) {
+  scenario(`scrub and fsck --deep read everything while ${how}`, {}, async (volume) => {
+    await put(volume.at('bad.bin'), noise(3 * MiB));
+    await volume.demote('bad.bin');
+    await stop(volume);
+    await volume.must('scrub', volume.mountpoint);
+    await damagePacks(volume, 1 / 2);
+    for (const verb of [['scrub'], ['fsck', '--deep']]) {
+      const { code, stdout } = await volume.run(...verb, volume.mountpoint);
+      assert.equal(code, 1);
+      assert.match(stdout, /bad\.bin/);
+    }
+  });
+}
+
 scenario(
   'a full slow tier fails the move and loses nothing',
   { capacity: { hdd: '4MiB' }, mount: ['cold-after=1h'] },

@@ -47,6 +47,22 @@ async function jumpsOf(volume: TestVolume, ino: number): Promise<number> {
   return cost;
 }
 
+/** Damages the first copy of a chunk that was stored again. The volume is not mounted. */
+async function damageOneOfTwo(volume: TestVolume): Promise<void> {
+  const store = await openStore(join(volume.path, 'namespace'));
+  const chunks = store.table('chunks');
+  const again = [...chunks.range(Buffer.of(0))].find(({ key }) => key.length === 33)!;
+  const { packId, offset } = decodeLocation(chunks.get(again.key.subarray(0, 32))!);
+  await store.close();
+  const name = `${packId.toString(16).padStart(8, '0')}.pack`;
+  const pack = await open(
+    (await volume.packs('hdd')).find((path) => path.endsWith(name))!,
+    'r+',
+  );
+  await pack.write('damage', offset + 100);
+  await pack.close();
+}
+
 async function assertSound(volume: TestVolume): Promise<void> {
   for (const verb of ['fsck', 'scrub']) {
     const { code, stdout, stderr } = await volume.run(verb, volume.mountpoint);
@@ -85,6 +101,29 @@ scenario(
     assert.equal(await packedBytes(volume), 0);
     assert.equal((await volume.status()).savings.storedAgainBytes, 0);
     await assertSound(volume);
+  },
+);
+
+scenario(
+  'scrub mends a chunk from its other copy though moves are paused; read-only it writes nothing',
+  { mount: QUIET },
+  async (volume) => {
+    for (const [name, data] of Object.entries({ first, second })) {
+      await put(volume.at(name), data);
+      await volume.demote(name);
+    }
+    await volume.unmount();
+    await damageOneOfTwo(volume);
+    await volume.mount([...QUIET, 'ro']);
+    const before = await packedBytes(volume);
+    assert.match((await volume.run('scrub', volume.mountpoint)).stdout, /first/);
+    assert.equal(await packedBytes(volume), before);
+    await volume.remount(QUIET);
+    await volume.must('migration', 'pause', volume.mountpoint);
+    await volume.must('scrub', volume.mountpoint);
+    await assertSound(volume);
+    assert.ok((await packedBytes(volume)) > before);
+    assert.equal((await volume.status()).migration.state, 'paused');
   },
 );
 

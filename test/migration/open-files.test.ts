@@ -232,6 +232,19 @@ test('paused, nothing starts and what runs stands still; resumed, it goes on', a
   assert.equal(w.migration.status().completed, 1);
 });
 
+test('what a person waits for copies records though moves are paused, and no move begins by it', async (t) => {
+  const w = await world(t);
+  const inode = await w.add('f', randomBytesOf('a', 2 * MiB));
+  await w.done('demote', inode, 'hdd');
+  w.migration.pause();
+  const job = w.move('promote', inode, 'nvme');
+  const { id } = w.tiers.byName('ssd')!;
+  assert.ok((await w.migration.unpaused(() => w.content.relocate(inode.ino, id))) > 0);
+  assert.equal(job.state, 'queued');
+  w.migration.resume();
+  await w.migration.finished(job);
+});
+
 test('a file renamed while it is copied says its new name on the new tier', async (t) => {
   const w = await world(t);
   const inode = await w.add('f', randomBytesOf('a', MiB));

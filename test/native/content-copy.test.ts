@@ -101,7 +101,7 @@ test('paused background work goes on when allowed and can be cancelled', async (
   const directory = temporaryDirectory(t);
   const data = noise(3 << 20, randomFrom(testSeed(t)));
   const { plan } = await packData(directory, data, { limits: USUAL });
-  native.setBackgroundRate(0);
+  native.setBackgroundRate(Infinity, true);
   const handle = native.openPlan(plan);
   const goesOn = native.createCopyControl();
   const cancelled = native.createCopyControl();
@@ -116,7 +116,24 @@ test('paused background work goes on when allowed and can be cancelled', async (
   native.setBackgroundRate(Infinity);
   assert.deepEqual([...(await check).bad], []);
   assert.equal(goesOn.done, data.length);
-  assert.throws(() => native.setBackgroundRate(-1), { code: 'EINVAL' });
+  for (const rate of [-1, 0]) {
+    assert.throws(() => native.setBackgroundRate(rate), { code: 'EINVAL' });
+  }
+});
+
+test('a check that was asked for goes on while moves are paused, however many of them stand still', async (t) => {
+  t.after(() => native.setBackgroundRate(Infinity));
+  const directory = temporaryDirectory(t);
+  const { plan } = await packData(directory, noise(1 << 20, randomFrom(testSeed(t))), {
+    limits: USUAL,
+  });
+  const handle = native.openPlan(plan);
+  native.setBackgroundRate(100 << 20, true);
+  const moves = Array.from({ length: 8 }, () => native.checkPlan(handle));
+  const scan = await native.scanPack(plan.packPaths[0], true);
+  assert.deepEqual([scan.count, scan.bad.length], [plan.lengths.length, 0]);
+  native.setBackgroundRate(Infinity);
+  await Promise.all(moves);
 });
 
 test('a job that was cancelled before it began does not begin', async (t) => {

@@ -1,6 +1,7 @@
 /** Every request that the control socket answers, by its verb. */
 import { usageError } from '../../config/errors.js';
 import { checkVolume } from '../../integrity/fsck.js';
+import type { CheckDeps } from '../../integrity/report.js';
 import { scrubPacks } from '../../integrity/scrub.js';
 import type { MigrationStatus } from '../../migration/types.js';
 import type { Handlers, Progress } from '../control.js';
@@ -28,13 +29,20 @@ export function createHandlers(parts: Parts): Handlers {
     policy: () => policy(parts),
     remount: createRemount(parts),
     gc: () => gc(parts),
-    scrub: (_args, progress) => scrub(parts, progress),
-    fsck: (args, progress) => checkVolume(parts, { deep: args['deep'] === true, progress }),
+    scrub: (_args, progress) => scrub(checkable(parts), progress),
+    fsck: (args, progress) =>
+      checkVolume(checkable(parts), { deep: args['deep'] === true, progress }),
   };
 }
 
-async function scrub(parts: Parts, progress: Progress): Promise<CheckDocument> {
-  const { packs, chunks, ...found } = await scrubPacks(parts, progress);
+/** A pause of moves holds up no check, and what it can mend is mended. */
+function checkable({ content, migration, ...others }: Parts): CheckDeps {
+  const heal = (names: Buffer[]) => migration.unpaused(() => content.heal(names));
+  return { ...others, content: { ...content, heal } };
+}
+
+async function scrub(deps: CheckDeps, progress: Progress): Promise<CheckDocument> {
+  const { packs, chunks, ...found } = await scrubPacks(deps, progress);
   return { checked: { packs, chunks }, ...found };
 }
 
