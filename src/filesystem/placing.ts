@@ -55,6 +55,7 @@ export class Placing {
     const { ctx } = this;
     const pinned = ctx.tiers.byId(pinOf(ctx.namespace, parent));
     const wanted = pinned?.name ?? this.placedTier(this.pathIn(parent, name), fileClass);
+    ctx.tiers.lookAtFull();
     const usable = ctx.tiers.tiers.filter(
       (tier) => tier.state === 'ok' && ctx.tiers.usage(tier).free > ROOM_BYTES,
     );

@@ -103,6 +103,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
   async function sweepOnce(): Promise<void> {
     last.sweep = Date.now();
     if (isPaused()) return;
+    tiers.lookAtFull();
     const plan = createSweep({ tiers: tiers.tiers.map(fillOf), rules, settings });
     const candidates = sharing.collect();
     const now = Date.now();

@@ -226,7 +226,9 @@ export function createQueue(deps: MigrationDeps): Queue {
     const { move } = entry;
     const text = failureText(move, nameOf(context, move.ino), error);
     const target = tiers.byName(move.tier);
-    if (errnoName(error) === 'ENOSPC' && target) tiers.noteFull(target);
+    // A move that found too little room before it wrote says nothing about what a smaller one would find.
+    const ranFull = errnoName(error) === 'ENOSPC' && !(error instanceof MoveError);
+    if (ranFull && target) tiers.noteFull(target);
     backoff.failed(move.ino);
     log.warn({ err: error, ino: move.ino, tier: move.tier }, text);
     end(entry, 'failed', new MoveError(errnoName(error) ?? 'EIO', text, { cause: error }));
@@ -318,6 +320,7 @@ export function createQueue(deps: MigrationDeps): Queue {
 
   async function hydrateSomewhere(ino: number): Promise<void> {
     let full: unknown = new MoveError('ENOSPC', 'no tier has room for the plain form of the file');
+    tiers.lookAtFull();
     for (const tier of hydrationTiers(deps, ino)) {
       const options = { pack: false, because: 'a program writes to it', urgent: true };
       const entry = enlist('promote', ino, tier.name, options);

@@ -2,9 +2,12 @@
  * Free space of a tier's filesystem, as last seen: asked again in the background about once a
  * second, because statfs on a slow medium must not hold up the event loop.
  */
+import { type StatsFs, statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 
 const FRESH_MS = 1000;
+/** A program that creates one file after another on a full tier does not wait for a look each time. */
+const ANEW_MS = 100;
 
 export interface Space {
   /** Bytes of the filesystem. */
@@ -20,6 +23,10 @@ export interface SpaceProbe {
   read(): Space;
   /** Looks now. Where statfs fails, what was seen last stays. */
   refresh(): Promise<void>;
+  /** Looks in this turn, unless that was done just before: where a refusal depends on it. */
+  readAnew(): Space;
+  /** Something was given back: what was seen is old. */
+  expire(): void;
 }
 
 export function createSpaceProbe(path: string): SpaceProbe {
@@ -27,16 +34,28 @@ export function createSpaceProbe(path: string): SpaceProbe {
   let seenAt = -Infinity;
   let looking: Promise<void> | undefined;
 
+  function note({ bsize, blocks, bavail, bfree }: StatsFs): void {
+    const used = (blocks - bfree) * bsize;
+    last = { size: blocks * bsize, available: bavail * bsize, used };
+  }
+
   async function look(): Promise<void> {
     try {
-      const { bsize, blocks, bavail, bfree } = await statfs(path);
-      const used = (blocks - bfree) * bsize;
-      last = { size: blocks * bsize, available: bavail * bsize, used };
+      note(await statfs(path));
     } catch {
       // The marker check says what is wrong with the tier.
     }
     seenAt = performance.now();
     looking = undefined;
+  }
+
+  function lookNow(): void {
+    try {
+      note(statfsSync(path));
+    } catch {
+      // As above.
+    }
+    seenAt = performance.now();
   }
 
   const refresh = (): Promise<void> => (looking ??= look());
@@ -45,6 +64,13 @@ export function createSpaceProbe(path: string): SpaceProbe {
     read() {
       if (performance.now() - seenAt > FRESH_MS) void refresh();
       return last;
+    },
+    readAnew() {
+      if (performance.now() - seenAt > ANEW_MS) lookNow();
+      return last;
+    },
+    expire() {
+      seenAt = -Infinity;
     },
   };
 }

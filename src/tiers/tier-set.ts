@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { usageError } from '../config/errors.js';
 import { native } from '../native.js';
 import type { Store } from '../store/types.js';
-import { openAccount, type Account } from './account.js';
+import { openAccount, type Account, type AccountKind } from './account.js';
 import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
 import { markerProblem, readMarker, treePath } from './marker.js';
 import { createSpaceProbe, type SpaceProbe } from './space.js';
@@ -20,7 +20,8 @@ import { makeTierDirectories } from './volume.js';
 const RESERVE_BYTES = 64 * 1024 * 1024;
 const RESERVE_SHARE = 0.01;
 /**
- * How long a tier counts as full after a write failed with ENOSPC though it seemed to have room.
+ * How long a tier counts as full after a write failed with ENOSPC though it seemed to have room; less where space
+ * is given back.
  */
 const FULL_HOLD_MS = 10_000;
 
@@ -42,6 +43,8 @@ interface OpenTier extends TierConfig, Tier {
   readonly account: Account;
   readonly space: SpaceProbe;
   fullUntil: number;
+  /** Bytes that seemed to be available then. */
+  seemedFree: number;
 }
 
 /**
@@ -108,6 +111,7 @@ function openTier(config: TierConfig, store: Store): OpenTier {
     account: openAccount(store, config.id),
     space: createSpaceProbe(config.path),
     fullUntil: 0,
+    seemedFree: 0,
   };
 }
 
@@ -188,6 +192,13 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
     report(tier, 'ok', null);
   }
 
+  function account(tier: OpenTier, kind: AccountKind, bytes: number): void {
+    tier.account.add(kind, bytes);
+    if (bytes >= 0 || tier.state !== 'full') return;
+    tier.fullUntil = 0;
+    tier.space.expire();
+  }
+
   const refresh = shared(async () => {
     await Promise.all(tiers.map(refreshTier));
   });
@@ -201,11 +212,19 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
     incomingPath: (tier, ino) => `${treePath(tier.path)}/incoming/${ino.toString(16)}`,
     packPath: (tier, id) => `${treePath(tier.path)}/packs/${id.toString(16).padStart(8, '0')}.pack`,
     usage: (tier) => usageOf(own(tier)),
-    accountPlain: (tier, bytes) => own(tier).account.add('plain', bytes),
-    accountPacked: (tier, bytes) => own(tier).account.add('packed', bytes),
+    accountPlain: (tier, bytes) => account(own(tier), 'plain', bytes),
+    accountPacked: (tier, bytes) => account(own(tier), 'packed', bytes),
+    lookAtFull() {
+      for (const tier of tiers) {
+        if (tier.state !== 'full') continue;
+        tier.space.readAnew();
+        if (!isFull(tier)) report(tier, 'ok', null);
+      }
+    },
     noteFull(tier) {
       const full = own(tier);
       full.fullUntil = Date.now() + FULL_HOLD_MS;
+      full.seemedFree = full.space.readAnew().available;
       if (full.state === 'ok') report(full, 'full', fullText(full));
     },
     refresh,
@@ -240,7 +259,8 @@ function placeable(tier: OpenTier, used: number): number {
 function isFull(tier: OpenTier): boolean {
   const { used, capacity } = usageOf(tier);
   const reserve = Math.min(RESERVE_BYTES, capacity * RESERVE_SHARE);
-  return placeable(tier, used) < reserve || Date.now() < tier.fullUntil;
+  if (placeable(tier, used) < reserve) return true;
+  return Date.now() < tier.fullUntil && tier.space.read().available < tier.seemedFree + reserve;
 }
 
 function fullText(tier: OpenTier): string {

@@ -72,8 +72,15 @@ export interface TierSet {
    */
   accountPlain(tier: Tier, bytes: number): void;
   accountPacked(tier: Tier, bytes: number): void;
-  /** A write failed with ENOSPC: no new data goes there for some seconds, whatever statfs says. */
+  /**
+   * A write failed with ENOSPC: no new data goes there for some seconds, whatever statfs says, unless more space is
+   * free than then.
+   */
   noteFull(tier: Tier): void;
+  /**
+   * Before a decision about where data goes: looks anew at tiers that are full, in this turn. Free otherwise.
+   */
+  lookAtFull(): void;
   /**
    * Re-reads marker and free space; changes `state`. Called before a job writes and every few
    * seconds.

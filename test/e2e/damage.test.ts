@@ -128,12 +128,26 @@ scenario(
     for (const tier of ['nvme', 'ssd', 'hdd'] as const) {
       await must('rm', [`${volume.tier(tier)}/filler`]);
     }
-    // Free space is looked at every few seconds.
     const later = await waitFor('there is room again', () =>
       put(volume.at('later.bin'), noise(MiB, 3)).catch(() => undefined),
     );
     assert.equal(await digestFile(volume.at('later.bin')), later);
     await volume.remount();
     assert.equal(await digestFile(volume.at('keep.bin')), sum);
+  },
+);
+
+scenario(
+  'a disk that was full takes moves again as soon as somebody freed space there',
+  { media: 'loop', mount: ['cold-after=1h'] },
+  async (volume) => {
+    const sum = await put(volume.at('file.bin'), noise(4 * MiB));
+    const filler = `${volume.tier('hdd')}/filler`;
+    await must('sh', ['-c', `cat /dev/zero >"$1" || true`, 'sh', filler]);
+    const demote = () => volume.run('demote', volume.at('file.bin'), '--to', 'hdd', '--wait');
+    assert.match((await demote()).stderr, /tier hdd: .* is full; free space there/);
+    await must('rm', [filler]);
+    assert.deepEqual(await demote().then(({ code, stderr }) => [code, stderr]), [0, '']);
+    assert.equal(await digestFile(volume.at('file.bin')), sum);
   },
 );

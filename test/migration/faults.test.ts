@@ -104,6 +104,19 @@ test('a disk that never reads back right gets no file', async (t) => {
   assert.ok((await w.read(inode)).equals(data));
 });
 
+test('a tier that has too little room for one file still takes smaller ones', async (t) => {
+  const wrap = (deps: MigrationDeps): MigrationDeps => ({
+    ...deps,
+    tiers: { ...deps.tiers, usage: (tier) => ({ ...deps.tiers.usage(tier), free: 2 * MiB }) },
+  });
+  const w = await world(t, { wrap });
+  const large = await w.add('large', randomBytesOf('a', 3 * MiB));
+  const small = await w.add('small', randomBytesOf('b', MiB));
+  await assert.rejects(w.done('demote', large, 'hdd', false), { code: 'ENOSPC' });
+  await w.done('demote', small, 'hdd', false);
+  assert.equal(w.formOf(small), 'plain hdd');
+});
+
 test('a second file heals the damaged chunks that it shares with a first one', async (t) => {
   const w = await world(t);
   const data = randomBytesOf('a', MiB);

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CoralError } from '../../src/config/errors.js';
 import { openTierSet } from '../../src/tiers/tier-set.js';
 import { makeVolume, quiet } from './volume-dirs.js';
@@ -134,8 +135,9 @@ test('a capacity limit bounds what can be placed, and its end is a full tier', a
   assert.equal(nvme.state, 'full');
   assert.match(nvme.problem!, /tier nvme: .* is full; free space there, or raise its capacity/);
   set.accountPlain(nvme, -500_000);
-  await set.refresh();
+  set.lookAtFull();
   assert.equal(nvme.state, 'ok');
+  assert.equal(nvme.problem, null);
 });
 
 test('a tier where a write found no space takes no new data for a while', async (t) => {
@@ -145,7 +147,41 @@ test('a tier where a write found no space takes no new data for a while', async 
   set.noteFull(nvme);
   assert.equal(nvme.state, 'full');
   await set.refresh();
+  set.lookAtFull();
   assert.equal(nvme.state, 'full');
+});
+
+test('it takes data again once some of its own was given back', async (t) => {
+  const { open } = await makeVolume(t, 'nvme');
+  const set = await open();
+  const nvme = set.byName('nvme')!;
+  set.accountPlain(nvme, 5000);
+  set.noteFull(nvme);
+  set.accountPlain(nvme, -1000);
+  set.lookAtFull();
+  assert.equal(nvme.state, 'ok');
+});
+
+test('a full disk takes data again once somebody freed space there, also where a write had failed (root)', async (t) => {
+  const { root, open } = await makeVolume(t, 'nvme', 'hdd');
+  const disk = join(root, 'disk');
+  await mkdir(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
+  try {
+    execFileSync('cp', ['-a', `${root}/hdd/.`, disk]);
+    const set = await open({ overrides: { hdd: disk } });
+    const tier = set.byName('hdd')!;
+    await writeFile(join(disk, 'filler'), Buffer.alloc(60 << 20));
+    await delay(200); // what was seen just before is used again
+    set.noteFull(tier);
+    await rm(join(disk, 'filler'));
+    while (tier.state === 'full') {
+      await delay(20);
+      set.lookAtFull();
+    }
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+  }
 });
 
 test('a read-only disk is refused, tolerated where asked, and fine for a read-only mount (root)', async (t) => {

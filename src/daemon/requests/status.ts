@@ -9,6 +9,7 @@ const started = new Date().toISOString();
 export function status(parts: Parts): StatusDocument {
   const { plan, tiers, content, migration, namespace, store } = parts;
   const { settings } = plan;
+  tiers.lookAtFull();
   const problems = tiers.tiers.flatMap((tier) => tier.problem ?? []);
   if (store.failed !== null) problems.push(`nothing becomes durable: ${store.failed.message}`);
   return {
