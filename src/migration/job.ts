@@ -17,7 +17,7 @@ export interface Entry {
 export function createEntry(
   id: number,
   kind: JobKind,
-  ino: number,
+  { ino, size }: { ino: number; size: number },
   tier: string,
   options: MoveOptions,
 ): Entry {
@@ -28,7 +28,8 @@ export function createEntry(
     tier,
     options,
     state: 'queued',
-    total: 0,
+    size,
+    total: size,
     done: 0,
     error: null,
     urgent: options.urgent,
@@ -62,7 +63,7 @@ function jobOf(move: Move): Job {
       return move.state;
     },
     get total() {
-      return move.total;
+      return move.size;
     },
     get done() {
       return progress(move);

@@ -19,6 +19,9 @@ export interface Move {
   readonly tier: string;
   readonly options: MoveOptions;
   state: JobState;
+  /** Bytes of the file when the job was made. */
+  size: number;
+  /** Steps that read the bytes again count them again. */
   total: number;
   done: number;
   error: string | null;
@@ -106,9 +109,10 @@ export async function controlled<T>(
   }
 }
 
-/** Progress with what the current native step has done so far. */
-export function progress(move: Move): number {
-  return Math.min(move.total, move.done + (move.control?.done ?? 0));
+/** In bytes of the file, with what the current native step has done so far. */
+export function progress({ size, total, done, control }: Move): number {
+  const share = (done + (control?.done ?? 0)) / Math.max(1, total);
+  return Math.round(size * Math.min(1, share));
 }
 
 /**

@@ -75,8 +75,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   }
 
   function enlist(kind: JobKind, ino: number, tier: string, options: MoveOptions): Entry {
-    const entry = createEntry(nextId++, kind, ino, tier, options);
-    entry.move.total = namespace.get(ino)?.size ?? 0;
+    const size = namespace.get(ino)?.size ?? 0;
+    const entry = createEntry(nextId++, kind, { ino, size }, tier, options);
     entries.set(entry.job, entry);
     const others = byIno.get(ino);
     if (others) others.push(entry);

@@ -14,7 +14,7 @@ export interface Job {
   /** Target tier name. */
   readonly tier: string;
   readonly state: JobState;
-  /** Bytes to handle and handled. */
+  /** Bytes of the file, and which part of the work is done, in these bytes. */
   readonly total: number;
   readonly done: number;
   /** One line why it failed. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { scenario, type TestVolume } from './harness.js';
+import { ask } from '../../src/daemon/client.js';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
 import { onnxFile } from '../../scripts/fixtures/onnx-writer.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
@@ -261,4 +262,11 @@ scenario('a move to a tier that is not there says which tiers are', {}, async (v
   assert.ok(result.code === 1 || result.code === 2);
   assert.match(result.stderr, /tape/);
   assert.match(result.stderr, /nvme.*ssd.*hdd/s);
+});
+
+scenario('where nothing is to move, no progress is shown', {}, async (volume) => {
+  const told: unknown[] = [];
+  const args = { path: '/', shown: volume.mountpoint, wait: true };
+  await ask(volume.path, volume.mountpoint, 'demote', args, (value) => told.push(value));
+  assert.deepEqual(told, []);
 });

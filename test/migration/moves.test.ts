@@ -2,12 +2,33 @@ import assert from 'node:assert/strict';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { native } from '../../src/native.js';
 import { BACKTRACE_XATTR, decodeBacktrace } from '../../src/tiers/backtrace.js';
 import type { MigrationDeps } from '../../src/migration/migration.js';
 import { atEnd, openWorld, randomBytesOf, temporaryRoot, world } from './world.js';
 
 const MiB = 1024 * 1024;
+
+test('progress counts the bytes of a file once, though they are read back', async (t) => {
+  const w = await world(t);
+  const inode = await w.add('model', randomBytesOf('a', 3 * MiB));
+  for (const [kind, tier, pack] of [
+    ['demote', 'hdd', true],
+    ['promote', 'nvme', false],
+    ['demote', 'ssd', false],
+  ] as const) {
+    const job = w.move(kind, inode, tier, pack);
+    const seen = new Set<number>();
+    for (let ended = false; !ended; await turn()) {
+      seen.add(job.total);
+      assert.ok(job.done <= job.total);
+      ended = job.state === 'done';
+      assert.notEqual(job.state, 'failed');
+    }
+    assert.deepEqual([...seen, job.done], [3 * MiB, 3 * MiB]);
+  }
+});
 
 test('a file keeps its bytes through pack, hydrate and a second demotion', async (t) => {
   const w = await world(t);

@@ -101,6 +101,7 @@ async function follow(
   path: string,
   progress: Progress,
 ): Promise<void> {
+  if (jobs.length === 0) return;
   let finished = 0;
   const failures: string[] = [];
   const timer = setInterval(() => progress(progressOf(jobs, finished)), PROGRESS_MS);
