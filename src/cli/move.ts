@@ -1,6 +1,7 @@
 /** `promote` and `demote`: ask for moves, and with `--wait` watch them end. */
 import { formatSize } from '../config/units.js';
 import type { MoveDocument, MoveProgress } from '../daemon/documents.js';
+import type { Output } from './output.js';
 import { askPath, forPaths } from './requests.js';
 import type { Invocation, Verb } from './verb.js';
 
@@ -16,6 +17,7 @@ function moveVerb(kind: 'promote' | 'demote', summary: string): Verb {
       'A directory stands for the files below it. Without --to the rules say which tier.',
       'What is pinned to another tier stays.',
       'Without --wait the moves are queued and go on in the background.',
+      'With --wait a line says what they wait for: a pause, or a file that a program has open.',
     ],
     flags: {
       to: { type: 'string', value: 'TIER', help: 'the tier to move to' },
@@ -30,17 +32,27 @@ function run(kind: 'promote' | 'demote', invocation: Invocation) {
   const { output } = invocation;
   const wait = invocation.has('wait');
   const args = { to: invocation.text('to') ?? null, wait };
+  const follow = follower(output);
   return forPaths(
     invocation,
     (located) =>
-      askPath<MoveDocument>(located, kind, args, (value) => {
-        const { done, total, finished, files } = value as MoveProgress;
-        const share = total === 0 ? finished / Math.max(1, files) : done / total;
-        const amount = `${formatSize(done)} of ${formatSize(total)}`;
-        output.progress(share, `${amount}, ${finished}/${files} files`);
-      }),
+      askPath<MoveDocument>(located, kind, args, (value) => follow(value as MoveProgress)),
     (documents) => documents.map((document) => line(document, wait)),
   );
+}
+
+/** Draws the bar, and says once of each thing that it is waited for. */
+function follower(output: Output): (progress: MoveProgress) => void {
+  const said = new Set<string>();
+  return ({ done, total, finished, files, waits }) => {
+    if (waits !== null && !said.has(waits.for) && !output.json) {
+      said.add(waits.for);
+      output.say(`coral-reef: ${waits.text}`);
+    }
+    const share = total === 0 ? finished / Math.max(1, files) : done / total;
+    const amount = `${formatSize(done)} of ${formatSize(total)}`;
+    output.progress(share, `${amount}, ${finished}/${files} files`);
+  };
 }
 
 function line(document: MoveDocument, wait: boolean): string {

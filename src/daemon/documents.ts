@@ -113,10 +113,13 @@ export interface PinDocument {
 }
 
 export interface MoveProgress {
+  /** Bytes of the files. */
   done: number;
   total: number;
   finished: number;
   files: number;
+  /** What the moves wait for, and one line that says it; null while they go on. */
+  waits: { for: 'read-only' | 'paused' | 'open'; text: string } | null;
 }
 
 export interface PolicyDocument {

@@ -1,14 +1,16 @@
 /** Moving by request: where a file is, what it costs, and that its bytes never change on the way. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
-import { scenario, type TestVolume } from './harness.js';
+import { program, scenario, type TestVolume } from './harness.js';
 import { ask } from '../../src/daemon/client.js';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
 import { onnxFile } from '../../scripts/fixtures/onnx-writer.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
 import { tfliteFile } from '../../scripts/fixtures/tflite-writer.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
-import { must } from '../../scripts/lib/process.js';
+import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
 const MODEL = 'models/base/m/model.bin';
 
@@ -269,4 +271,52 @@ scenario('where nothing is to move, no progress is shown', {}, async (volume) =>
   const args = { path: '/', shown: volume.mountpoint, wait: true };
   await ask(volume.path, volume.mountpoint, 'demote', args, (value) => told.push(value));
   assert.deepEqual(told, []);
+});
+
+/** Starts `demote --wait`, lets it go on once it said why it waits, and returns all that it said. */
+async function saidWhileWaiting(
+  volume: TestVolume,
+  reason: RegExp,
+  goOn: () => Promise<unknown>,
+): Promise<string> {
+  const args = ['demote', volume.at('file'), '--to', 'hdd', '--wait'];
+  const demote = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = once(demote, 'exit');
+  let said = '';
+  demote.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await waitFor('it says what it waits for', () => reason.test(said));
+  // Some reports more, all of which have the same to say.
+  await sleep(1000);
+  await goOn();
+  assert.deepEqual(await ended, [0, null], said);
+  assert.equal((await volume.where('file')).tier, 'hdd');
+  return said;
+}
+
+scenario('who waits for a move is told once what it waits for', {}, async (v) => {
+  const onlyLine = /^coral-reef: .*\n$/;
+  const sum = await put(v.at('file'), noise(MiB));
+  await v.must('migration', 'pause', v.mountpoint);
+  const resume = () => v.must('migration', 'resume', v.mountpoint);
+  assert.match(await saidWhileWaiting(v, /paused; .*migration resume/, resume), onlyLine);
+
+  await v.promote('file');
+  const reader = await open(v.at('file'));
+  const close = () => reader.close();
+  assert.match(await saidWhileWaiting(v, /\/file is open/, close), onlyLine);
+  assert.equal(await digestFile(v.at('file')), sum);
+});
+
+scenario('who waits for a move is told that the mount became read-only', {}, async (v) => {
+  await put(v.at('file'), noise(MiB));
+  await v.must('migration', 'pause', v.mountpoint);
+  const remount = (flag: string) => v.must('mount', v.path, v.mountpoint, '-o', `remount,${flag}`);
+  const goOn = async () => {
+    await remount('ro');
+    await sleep(1000);
+    await remount('rw');
+    await v.must('migration', 'resume', v.mountpoint);
+  };
+  const said = await saidWhileWaiting(v, /moves are paused/, goOn);
+  assert.match(said, /became read-only, so nothing moves; mount -o remount,rw/);
 });

@@ -1,7 +1,7 @@
 /** Answers `promote` and `demote`: submits a job for each file, and with `wait` follows them. */
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
 import { bytesOf, shown } from '../../config/mountinfo.js';
-import type { Job } from '../../migration/types.js';
+import type { Job, JobState } from '../../migration/types.js';
 import { pinHolder } from '../../namespace/pins.js';
 import type { Inode } from '../../namespace/types.js';
 import type { Tier } from '../../tiers/types.js';
@@ -19,6 +19,7 @@ import {
 import { filesBelow } from './walk.js';
 
 const PROGRESS_MS = 200;
+const ENDED: readonly JobState[] = ['done', 'failed', 'cancelled'];
 type MoveKind = MoveDocument['kind'];
 const DONE = { promote: 'promoted', demote: 'demoted' } as const;
 
@@ -104,7 +105,7 @@ async function follow(
   if (jobs.length === 0) return;
   let finished = 0;
   const failures: string[] = [];
-  const timer = setInterval(() => progress(progressOf(jobs, finished)), PROGRESS_MS);
+  const timer = setInterval(() => progress(progressOf(parts, jobs, finished)), PROGRESS_MS);
   const each = jobs.map(async (job) => {
     try {
       await parts.migration.finished(job);
@@ -115,17 +116,39 @@ async function follow(
   });
   await Promise.all(each);
   clearInterval(timer);
-  progress(progressOf(jobs, finished));
+  progress(progressOf(parts, jobs, finished));
   if (failures.length === 0) return;
   const count = failures.length === 1 ? '' : `${failures.length} of ${jobs.length} failed; first: `;
   throw new CoralError(ExitCode.failed, `${path}: ${count}${failures[0]}`);
 }
 
-function progressOf(jobs: readonly Job[], finished: number): MoveProgress {
+function progressOf(parts: Parts, jobs: readonly Job[], finished: number): MoveProgress {
   let [done, total] = [0, 0];
   for (const job of jobs) {
     done += job.state === 'done' ? job.total : job.done;
     total += job.total;
   }
-  return { done, total, finished, files: jobs.length };
+  return { done, total, finished, files: jobs.length, waits: waitOf(parts, jobs) };
+}
+
+/** Of files that are open nothing is said while others still move. */
+function waitOf(
+  { plan, migration, namespace }: Parts,
+  jobs: readonly Job[],
+): MoveProgress['waits'] {
+  const left = jobs.filter(({ state }) => !ENDED.includes(state));
+  if (left.length === 0) return null;
+  const { mountpoint, settings } = plan;
+  if (settings.mount.readOnly) {
+    const text = `${mountpoint} became read-only, so nothing moves; mount -o remount,rw ${mountpoint}`;
+    return { for: 'read-only', text };
+  }
+  if (migration.status().state === 'paused') {
+    const text = `moves are paused; coral-reef migration resume ${mountpoint} lets them go on`;
+    return { for: 'paused', text };
+  }
+  if (left.some(({ state }) => state !== 'waiting-for-close')) return null;
+  const path = Buffer.from(namespace.pathOf(left[0].ino) ?? '', 'latin1').toString('utf8');
+  const others = left.length === 1 ? '' : ` (and ${left.length - 1} more)`;
+  return { for: 'open', text: `${mountpoint}${path}${others} is open; it moves once it is closed` };
 }
