@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { program, scenario, type TestVolume } from './harness.js';
 import { ask } from '../../src/daemon/client.js';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
@@ -115,6 +115,20 @@ scenario('removing one of two copies keeps the other; gc gives space back', {}, 
   const left = await volume.tierBytes('hdd');
   assert.ok(left < 11 * MiB, `${String(left)} bytes are left`);
   assert.equal(await digestFile(volume.at('two')), sum);
+});
+
+scenario('gc gives back the space of deleted files though moves are paused', {}, async (volume) => {
+  const names = ['one', 'two', 'three', 'four'];
+  for (const [seed, name] of names.entries()) {
+    await put(volume.at('dir', name), noise(2 * MiB, seed + 1));
+  }
+  await volume.demote('dir');
+  await volume.must('migration', 'pause', volume.mountpoint);
+  const sum = await digestFile(volume.at('dir/two'));
+  for (const name of ['one', 'three', 'four']) await rm(volume.at('dir', name));
+  await volume.must('gc', volume.mountpoint);
+  assert.ok((await volume.tierBytes('hdd')) < 4 * MiB);
+  assert.equal(await digestFile(volume.at('dir/two')), sum);
 });
 
 scenario('a promoted file is plain on the fast tier again', {}, async (volume) => {

@@ -6,5 +6,5 @@ import { mustBeWritable } from './find.js';
 export async function gc(parts: Parts): Promise<FullReclaimReport> {
   mustBeWritable(parts);
   await parts.filesystem.releaseDeleted();
-  return parts.content.reclaimAll();
+  return parts.migration.unpaused(() => parts.content.reclaimAll());
 }
