@@ -132,7 +132,7 @@ function stampBacking(ctx: Context, inode: Inode, mtime: Time | null): void {
   const fd = ctx.files.descriptorOn(inode.plainTier, inode.ino);
   if (fd >= 0) return stamp(fd);
   const tier = ctx.tiers.byId(inode.plainTier);
-  if (tier === undefined || tier.state !== 'ok') return;
+  if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return;
   const own = native.openSync(ctx.tiers.backingPath(tier, inode.ino), O_RDWR, 0);
   try {
     stamp(own);

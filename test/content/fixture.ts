@@ -29,6 +29,8 @@ export interface Bench {
 export interface BenchOptions {
   /** Where the tiers' directories are, by name; below the volume otherwise. */
   tierPaths?: Partial<Record<'nvme' | 'hdd', string>>;
+  /** Smaller ones make many chunks of little data. */
+  chunking?: VolumeConfig['chunking'];
 }
 
 /** Makes a volume with the tiers `nvme` (1) and `hdd` (2), and opens it. */
@@ -41,7 +43,9 @@ export async function createBench(options: BenchOptions = {}): Promise<Bench> {
     path: options.tierPaths?.[name] ?? join(directory, name),
   }));
   for (const { path } of tiers) await mkdir(path, { recursive: true });
-  await createVolume(join(directory, 'volume'), tiers);
+  const volume = await createVolume(join(directory, 'volume'), tiers);
+  const { chunking = volume.chunking } = options;
+  writeFileSync(join(directory, 'volume/volume.json'), JSON.stringify({ ...volume, chunking }));
   return openBench(directory);
 }
 

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EntrySink } from '../../src/fuse/operations.js';
 import { SetattrValid } from '../../src/fuse/protocol.js';
-import { fails, ME, NOTHING, O_RDWR, O_WRONLY, ROOT_INO, world, type World } from './world.js';
+import {
+  afterCrash,
+  fails,
+  ME,
+  NOTHING,
+  O_RDWR,
+  O_WRONLY,
+  ROOT_INO,
+  world,
+  type World,
+} from './world.js';
 
 const OLD = { mtimeSec: -86_400 * 365, mtimeNsec: 123_456_789 };
 
@@ -25,6 +35,18 @@ test('a time before 1970 that a program set survives opening, settling and readi
   await assertOldTime(w, ino);
   await w.close(ino, O_RDWR);
   await assertOldTime(w, ino);
+  await w.settle(ino);
+  await assertOldTime(w, ino);
+});
+
+test('a time that a program set on a full tier survives settling, after a crash too', async (t) => {
+  const before = await world(t);
+  const ino = await before.add('a', 'data');
+  await before.store.commit();
+  const w = await afterCrash(t, before);
+  await w.filesystem.recover(false);
+  w.tiers.noteFull(w.tiers.byName('nvme')!);
+  await setOldTime(w, ino);
   await w.settle(ino);
   await assertOldTime(w, ino);
 });

@@ -176,7 +176,7 @@ test('copying records that is cancelled adds nothing', async (t) => {
   const { packPath, plan } = await packData(directory, text(60_000, randomFrom(1)));
   const writer = native.createPackWriter(join(directory, 'target.pack'), 8, VOLUME_ID);
   t.after(() => native.setBackgroundRate(Infinity));
-  native.setBackgroundRate(0);
+  native.setBackgroundRate(Infinity, true);
   const control = native.createCopyControl();
   const copying = writer.copyRecords(packPath, 7, plan.offsets, plan.stored, control);
   control.cancel();
