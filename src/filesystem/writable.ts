@@ -5,7 +5,7 @@
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { inodeOf, now, recordBacking } from './attributes.js';
-import { createBacking, openBackingLater, removeBacking, servePlain } from './backing.js';
+import { createBacking, openBackingLater, servePlain } from './backing.js';
 import type { Context } from './context.js';
 import { O_RDONLY } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
@@ -20,31 +20,34 @@ export const isPackedOnly = (inode: Inode): boolean =>
 export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
   if (file.serving === 'packed') await ctx.server.endReadAhead(file.ino);
   const inode = inodeOf(ctx, file.ino);
-  if (isPackedOnly(inode) && !cut) await ctx.migration.hydrateNow(file.ino);
+  if (isPackedOnly(inode)) {
+    if (cut) await tryStore(ctx, file.ino);
+    else await ctx.migration.hydrateNow(file.ino);
+  }
   const current = inodeOf(ctx, file.ino);
   const empty = current.plainTier === 0;
-  if (empty) await createEmpty(ctx, file, current);
+  if (empty) createEmpty(ctx, file, current);
   else await openBackingLater(ctx, file, current);
   if (cut) await cutPlain(ctx, file);
+  else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
   // Where a writer has it open, its close schedules this.
   if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
 }
 
-/**
- * For a file that has no data yet, or whose packed data is being thrown away; its record, which is older, says so durably
- * afterwards. @throws the store's error; then the file is as it was
- */
-async function createEmpty(ctx: Context, file: OpenFile, inode: Inode): Promise<void> {
-  if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
+/** A file that has no data yet, or whose packed data is being thrown away. */
+function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
   const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
   createBacking(ctx, file, inode, tiers);
-  try {
-    await ctx.namespace.commit();
-  } catch (error) {
-    removeBacking(ctx, file);
-    ctx.namespace.update(Object.assign(inodeOf(ctx, file.ino), { plainTier: 0, unsettled: false }));
-    throw error;
-  }
+}
+
+/**
+ * Before packed data is thrown away: what the store can't record would be lost to whoever is told that it failed. Nothing
+ * changes here, so that giving the data up stays one transaction. @throws the store's error
+ */
+async function tryStore(ctx: Context, ino: number): Promise<void> {
+  if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
+  ctx.namespace.update(inodeOf(ctx, ino));
+  await ctx.namespace.commit();
 }
 
 /** Empties the open backing file. The packed form, if any, goes with it. */

@@ -27,7 +27,7 @@ const SETUP = `
   said() { grep -q "$1" "$root/refusal" || { cat "$root/refusal" >&2; return 1; }; }
   pid() { user coral-reef status "$home/mnt" --json | sed 's/.*"pid":\\([0-9]*\\).*/\\1/'; }
   gone() { ! kill -0 "$1"; }
-  ended() { ! pgrep --full -- "$home/volume" >/dev/null; }
+  ended() { ! pgrep --full -- "$home/" >/dev/null; }
   not_mounted() { ! grep -q " $home/mnt " /proc/self/mountinfo; }
   install -d -o 65534 -g 65534 "$home"
   cd "$home"
