@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { openContentStore } from '../../src/content/content-store.js';
 import type { ContentStore, Recipe } from '../../src/content/types.js';
-import { native } from '../../src/native.js';
+import { native, type PackWriter } from '../../src/native.js';
 import { openStore } from '../../src/store/store.js';
 import type { Store } from '../../src/store/types.js';
 import { openTierSet } from '../../src/tiers/tier-set.js';
@@ -79,6 +80,26 @@ export async function closeBench(bench: Bench): Promise<void> {
 export async function removeBench(bench: Bench): Promise<void> {
   await closeBench(bench);
   rmSync(bench.directory, { recursive: true, force: true });
+}
+
+/**
+ * Has the packs that are written until the test ends, or until the function that this returns is called, pass through
+ * `change`, which replaces what it wants to of the writer.
+ */
+export function changeWriters(
+  t: TestContext,
+  change: (writer: PackWriter, packId: number) => void,
+): () => void {
+  const border = native as { createPackWriter: typeof native.createPackWriter };
+  const { createPackWriter } = border;
+  border.createPackWriter = (path, packId, volumeId) => {
+    const writer = createPackWriter(path, packId, volumeId);
+    change(writer, packId);
+    return writer;
+  };
+  const restore = () => void (border.createPackWriter = createPackWriter);
+  t.after(restore);
+  return restore;
 }
 
 /** The same bytes for the same seed; not compressible. */

@@ -16,6 +16,7 @@ import { createUses } from '../../src/content/uses.js';
 import { native, type ChunkBatch } from '../../src/native.js';
 import {
   assertReads,
+  changeWriters,
   createBench,
   packFile,
   randomBytes,
@@ -51,10 +52,8 @@ async function batchOf(bench: Bench, bytes: Buffer, zeros = 0): Promise<ChunkBat
 /** What the pack writers that are made from now on do takes so long, and what of a pack they have synced. */
 function slowWriters(t: TestContext) {
   const slow = { appendMs: 0, syncMs: 0, durable: 0 };
-  const create = native.createPackWriter.bind(native);
-  t.mock.method(native, 'createPackWriter', (...args: Parameters<typeof create>) => {
-    const writer = create(...args);
-    const [append, sync] = [writer.append.bind(writer), writer.sync.bind(writer)];
+  changeWriters(t, (writer) => {
+    const { append, sync } = writer;
     writer.append = async (chunks) => {
       await delay(slow.appendMs);
       return append(chunks);
@@ -65,7 +64,6 @@ function slowWriters(t: TestContext) {
       await delay(slow.syncMs);
       slow.durable = size;
     };
-    return writer;
   });
   return slow;
 }

@@ -14,6 +14,7 @@ import { randomFrom, seed } from '../seed.js';
 import {
   assertReads,
   buildRecipe,
+  changeWriters,
   closeBench,
   createBench,
   FAST,
@@ -49,11 +50,8 @@ function fail(code: string): never {
 }
 
 /** Packs whose writing fails now and then, and that note what their syncs confirmed. */
-function failingWriters(t: TestContext, durable: Map<number, number>): void {
-  const create = native.createPackWriter.bind(native);
-  t.mock.method(native, 'createPackWriter', (...args: Parameters<typeof create>) => {
-    const writer = create(...args);
-    const [, packId] = args;
+function failingWriters(t: TestContext, durable: Map<number, number>): () => void {
+  return changeWriters(t, (writer, packId) => {
     const { append, copyRecords, sync, seal } = writer;
     durable.set(packId, 0);
     writer.append = async (chunks) => (oneIn(40) ? fail('ENOSPC') : append(chunks));
@@ -72,7 +70,6 @@ function failingWriters(t: TestContext, durable: Map<number, number>): void {
       await seal();
       durable.set(packId, Infinity);
     };
-    return writer;
   });
 }
 
@@ -184,7 +181,7 @@ function checkTables({ bench, durable }: World): void {
 test('whatever happens at once, and whatever fails, no file loses a byte', async (t) => {
   t.diagnostic(`SEED=${seed}`);
   const durable = new Map<number, number>();
-  failingWriters(t, durable);
+  const restoreWriters = failingWriters(t, durable);
   const bench = await createBench({ chunking: CHUNKING });
   const world: World = { bench, files: new Map(), packing: true, durable };
   const others = [reclaim(world), disturb(world), disturb(world)];
@@ -192,7 +189,7 @@ test('whatever happens at once, and whatever fails, no file loses a byte', async
   await Promise.all(packers).finally(() => (world.packing = false));
   await Promise.all(others);
   assert.ok(world.files.size > PACKERS, 'hardly anything was packed');
-  t.mock.restoreAll();
+  restoreWriters();
   checkTables(world);
   await closeBench(bench);
   world.bench = await openBench(bench.directory);
