@@ -18,6 +18,8 @@ import {
   type Segment,
 } from './records.js';
 
+/** Segments. Of what was deleted beyond that, some 64 GiB, `status` learns when all of it has been given back. */
+const GARBAGE_AT_START = 1024;
 const NEXT_RECIPE = Buffer.from('content/next-recipe', 'latin1');
 
 export interface Recipes {
@@ -99,8 +101,12 @@ export function createRecipes(store: Store): Recipes {
     },
     garbage: () => [...garbageOf(store)],
     isGarbage: (recipeId) => garbage.get(numberKey(recipeId)) !== undefined,
-    settled: (recipeId) => garbage.remove(numberKey(recipeId)),
-    garbageBytes: () => garbageBytes,
+    settled(recipeId) {
+      garbage.remove(numberKey(recipeId));
+      // What was not read at the start is gone too.
+      if (isEmpty(garbageOf(store))) garbageBytes = 0;
+    },
+    garbageBytes: () => Math.max(0, garbageBytes),
   };
   return recipes;
 }
@@ -109,16 +115,25 @@ function* garbageOf(store: Store): Iterable<number> {
   for (const { key } of store.table('garbage').range(Buffer.alloc(0))) yield numberOfKey(key);
 }
 
-/** Read once: from then on it is counted along. */
+/** Read once, and no more of it than a start has time for: from then on it is counted along. */
 function garbageBytesOf(store: Store): number {
   let bytes = 0;
+  let left = GARBAGE_AT_START;
   for (const recipeId of garbageOf(store)) {
     const range = store
       .table('segments')
       .range(segmentKey(recipeId, 0), segmentKey(recipeId + 1, 0));
-    for (const { value } of range) bytes += dataBytes(decodeSegment(value));
+    for (const { value } of range) {
+      if (left-- === 0) return bytes;
+      bytes += dataBytes(decodeSegment(value));
+    }
   }
   return bytes;
+}
+
+function isEmpty(values: Iterable<unknown>): boolean {
+  for (const _ of values) return false;
+  return true;
 }
 
 function dataBytes({ lengths, zero }: Segment): number {
