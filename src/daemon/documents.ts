@@ -33,7 +33,7 @@ export interface ExplainDocument extends WhereDocument {
   now: string;
   /** What moves it next and when, or why nothing does. */
   next: string;
-  /** What runs, and what was asked for and is queued. */
+  /** What runs and what is queued. */
   jobs: Job[];
 }
 

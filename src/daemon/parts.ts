@@ -34,7 +34,6 @@ import { openTierSet } from '../tiers/tier-set.js';
 import type { TierSet } from '../tiers/types.js';
 import { lockVolume } from './lock.js';
 import type { MountPlan } from './preflight.js';
-import { rememberQueued, type QueuedJobs } from './queued-jobs.js';
 import type { Teardown } from './teardown.js';
 
 export interface Parts {
@@ -44,7 +43,7 @@ export interface Parts {
   namespace: Namespace;
   content: ContentStore;
   filesystem: Filesystem;
-  migration: Migration & QueuedJobs;
+  migration: Migration;
   rules: RuleSet;
   log: Log;
 }
@@ -112,19 +111,17 @@ export async function openParts(
   });
   teardown.add('settle open files', () => filesystem.close());
   await recoverJobs({ store, namespace, tiers, log });
-  const migration = rememberQueued(
-    createMigration({
-      namespace,
-      content: { ...content, reclaim: () => reclaimWhereAllowed(settings, content) },
-      tiers,
-      store,
-      activity: filesystem.activity,
-      rules,
-      settings,
-      chunking: volume.chunking,
-      log,
-    }),
-  );
+  const migration = createMigration({
+    namespace,
+    content: { ...content, reclaim: () => reclaimWhereAllowed(settings, content) },
+    tiers,
+    store,
+    activity: filesystem.activity,
+    rules,
+    settings,
+    chunking: volume.chunking,
+    log,
+  });
   // What a person asks for is refused as well; see mustBeWritable.
   if (settings.mount.readOnly) migration.pause();
   filesystem.setMigration(migration);

@@ -23,6 +23,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     finished: queue.finished,
     hydrateNow: queue.hydrateNow,
     unpaused: queue.unpaused,
+    jobsOf: queue.jobsOf,
     status: queue.status,
     pause: queue.pause,
     resume() {

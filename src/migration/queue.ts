@@ -355,6 +355,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     finished: (job) => entries.get(job)?.ended ?? Promise.resolve(),
     hydrateNow,
     unpaused,
+    jobsOf: (ino) => (byIno.get(ino) ?? []).map(({ job }) => job),
     status,
     pause() {
       paused = true;

@@ -73,6 +73,8 @@ export interface Migration {
    * a pause, moves under way neither. None begins, and the rate is what it is.
    */
   unpaused<T>(work: () => Promise<T>): Promise<T>;
+  /** Of one file: what runs and what is queued. */
+  jobsOf(ino: number): Job[];
   /** Something was written: the watermarks are looked at soon. */
   nudge(): void;
   status(): MigrationStatus;

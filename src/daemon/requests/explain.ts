@@ -1,6 +1,5 @@
 /** Answers `explain`: the rule that decides, and what comes next. */
 import { NOTHING_NEXT, explain as explainFacts } from '../../policy/explain.js';
-import type { Job } from '../../migration/types.js';
 import type { TierFill } from '../../policy/types.js';
 import type { Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
@@ -25,14 +24,9 @@ export async function explain(
   const { rule, now, next } = explainFacts(facts, placement, fills);
   const sharing = sharingSentence(await plainSharedBytes(parts, inode));
   const where = await whereOf(parts, target);
-  const jobs = jobsOf(parts, inode.ino);
+  const jobs = parts.migration.jobsOf(inode.ino);
   const paused = jobs.length === 0 && next === NOTHING_NEXT ? '' : pausedSentence(parts);
   return { ...where, rule, placement, now: now + sharing, next: next + paused, jobs };
-}
-
-function jobsOf({ migration }: Parts, ino: number): Job[] {
-  const running = migration.status().running.filter((job) => job.ino === ino);
-  return [...running, ...[migration.queuedJob(ino) ?? []].flat()];
 }
 
 function pausedSentence({ migration, plan }: Parts): string {
