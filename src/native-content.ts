@@ -78,6 +78,17 @@ export interface GroupBatch extends ChunkBatch {
   readonly digest: Buffer;
 }
 
+/** How chunks are stored. */
+export interface Encoding {
+  /** 0 for no compression, else the zstd level, 1 to 19. */
+  level: number;
+  /**
+   * Chunks that repeat themselves are compressed one after the other, up to so many bytes of them: the more the less is
+   * stored, and the more has to be decoded for a few bytes. At most 512 KiB; 0 for each on its own.
+   */
+  chainBytes: number;
+}
+
 /** Chunks as they go into a pack, held in native memory until released. */
 export interface EncodedChunks {
   release(): void;
@@ -99,7 +110,7 @@ export interface PackWriter {
   /**
    * Copies whole records from another pack of this volume, verifying each one's checksum. Rejects with EBADMSG,
    * also where the medium can't read one or another pack than `sourceId` lies there: EIO is of this pack. Where it fails
-   * or is cancelled nothing was added.
+   * or is cancelled nothing was added. Records of a chain that is copied in part get another length.
    */
   copyRecords(
     sourcePath: string,
@@ -171,10 +182,15 @@ export interface NativeContent {
     control?: CopyControl,
   ): Promise<FileGroup>;
   /**
-   * Compresses the chunks of `batch` named by `indexes`, in that order. `level` 0 stores as is, 1..19 is zstd's for what
-   * repeats itself; what hardly shrinks is stored as is. The batch may be released meanwhile.
+   * Compresses the chunks of `batch` named by `indexes`, in that order; as in `Encoding`. What hardly shrinks is stored as
+   * is. The batch may be released meanwhile.
    */
-  encodeChunks(batch: ChunkBatch, indexes: Uint32Array, level: number): Promise<EncodedChunks>;
+  encodeChunks(
+    batch: ChunkBatch,
+    indexes: Uint32Array,
+    level: number,
+    chainBytes: number,
+  ): Promise<EncodedChunks>;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
   /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */

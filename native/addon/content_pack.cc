@@ -53,15 +53,18 @@ Napi::Value Encode(const Napi::CallbackInfo& info) {
   const auto held = HeldBy<BatchHandle>(info[0]);
   std::vector<uint32_t> indexes;
   uint64_t level = 0;
+  uint64_t chain = 0;
   if (held == nullptr || held->batch == nullptr || !ReadUint32s(info[1], &indexes) ||
-      !ReadInteger(info[2], &level) || level > 19) {
+      !ReadInteger(info[2], &level) || level > 19 || !ReadInteger(info[3], &chain) ||
+      chain > kMaxChain) {
     return Rejected(info.Env(), Status::Error(EINVAL, "encode"));
   }
   auto chunks = std::make_shared<std::vector<EncodedChunk>>();
   return RunAsync(
       info.Env(), WorkerPool::Background(),
-      [batch = held->batch, indexes = std::move(indexes), level, chunks] {
-        return EncodeChunks(batch, indexes, static_cast<int>(level), chunks.get());
+      [batch = held->batch, indexes = std::move(indexes), chunks,
+       encoding = Encoding{static_cast<int>(level), static_cast<uint32_t>(chain)}] {
+        return EncodeChunks(batch, indexes, encoding, chunks.get());
       },
       [chunks](Napi::Env env) -> Napi::Value {
         auto handle = std::make_shared<EncodedHandle>(EncodedHandle{chunks});

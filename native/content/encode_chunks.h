@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "content/chunk_reader.h"
@@ -17,10 +18,28 @@ struct EncodedChunk {
   std::shared_ptr<const void> owner;  // What holds the payload.
 };
 
-// Encodes the chunks of `batch` named by `indexes`, in that order, several at a time. `level` 0
-// stores as is, 1 to 19 are zstd's. EINVAL where an index names no chunk, or one of zeros.
+// How chunks are stored. `level` 0 stores as is, 1 to 19 are zstd's. Those that repeat themselves
+// are chained, up to `chain` bytes (decoded; kMaxChain at most, 0 for not at all): the longer the
+// chains the less is stored, and the more has to be decoded for a few bytes.
+struct Encoding {
+  int level = 0;
+  uint32_t chain = 0;
+};
+
+// Encodes the chunks of `batch` named by `indexes`, in that order, several at a time. They have to
+// go into one pack side by side. EINVAL where an index names no chunk, or one of zeros.
 Status EncodeChunks(const std::shared_ptr<const ChunkBatch>& batch,
-                    const std::vector<uint32_t>& indexes, int level,
+                    const std::vector<uint32_t>& indexes, const Encoding& encoding,
                     std::vector<EncodedChunk>* encoded);
+
+// A chunk that is to be stored again.
+struct DecodedChunk {
+  Hash hash;
+  std::span<const uint8_t> data;
+  std::shared_ptr<const void> owner;
+};
+
+// Chunks of a chain that is broken up, kMaxChain at most, at a level that is never slow.
+std::vector<EncodedChunk> EncodeAgain(const std::vector<DecodedChunk>& chunks);
 
 }  // namespace coral

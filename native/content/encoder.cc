@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "content/byte_planes.h"
 #include "io/copy_buffer.h"
@@ -23,6 +24,9 @@ constexpr uint32_t kWorthSearching = 64;
 constexpr double kNoise = 7.6;
 // Where repetitions are rare a thorough search costs more than it finds.
 constexpr int kRareLevel = 3;
+// A chunk of fewer bytes does not end a chain, however badly it shrinks.
+constexpr uint32_t kWorthBreaking = 4096;
+constexpr int kChainLog = std::bit_width(kMaxChain) - 1;
 // Planes repeat themselves by chance often in few bytes.
 constexpr int kPlanesMinMatch = 7;
 // zstd's fast strategy leaves out so much while it searches that it finds nothing.
@@ -84,24 +88,24 @@ uint32_t LessAShare(uint32_t length, uint32_t share) {
 
 }  // namespace
 
-Encoded Encoder::Encode(const uint8_t* data, uint32_t length) {
-  if (level_ == 0) return {Codec::kAsIs, 0, length, nullptr};
-  const auto look = LookAtBytes(data, length);
+std::optional<Encoded> Encoder::Choose(Bytes chunk) {
+  if (level_ == 0) return std::nullopt;
+  const auto look = LookAtBytes(chunk.data(), chunk.size());
   const bool noise = look.bits_per_byte >= kNoise;
   const bool alike = look.planes == probed_planes_ && noise == probed_noise_;
   if (!alike || (choice_.method == Method::kAsIs && !noise)) {
-    return Probe(look.planes, noise, data, length);
+    return Probe(look.planes, noise, chunk);
   }
-  return Try(choice_, data, length);
+  return std::nullopt;
 }
 
-Encoded Encoder::Probe(unsigned planes, bool noise, const uint8_t* data, uint32_t length) {
+Encoded Encoder::Probe(unsigned planes, bool noise, Bytes chunk) {
   probed_planes_ = planes;
   probed_noise_ = noise;
   choice_ = {Method::kAsIs, 1};
-  Encoded best{Codec::kAsIs, 0, length, nullptr};
+  Encoded best{Codec::kAsIs, 0, static_cast<uint32_t>(chunk.size()), nullptr};
   const auto consider = [&](const Choice& choice, uint32_t margin) {
-    auto encoded = Try(choice, data, length);
+    auto encoded = Encode(choice, chunk);
     if (encoded.length >= best.length - margin) return;
     best = std::move(encoded);
     choice_ = choice;
@@ -115,7 +119,9 @@ Encoded Encoder::Probe(unsigned planes, bool noise, const uint8_t* data, uint32_
   return best;
 }
 
-Encoded Encoder::Try(const Choice& choice, const uint8_t* data, uint32_t length) const {
+Encoded Encoder::Encode(const Choice& choice, Bytes chunk) const {
+  const auto* data = chunk.data();
+  const auto length = static_cast<uint32_t>(chunk.size());
   const Encoded as_is{Codec::kAsIs, 0, length, nullptr};
   auto* context = FreshContext();
   switch (choice.method) {
@@ -145,6 +151,38 @@ Encoded Encoder::Try(const Choice& choice, const uint8_t* data, uint32_t length)
   if (got == 0) return as_is;
   const auto planes = static_cast<uint8_t>(choice.planes > 1 ? choice.planes : 0);
   return {Codec::kZstd, planes, static_cast<uint32_t>(got), std::move(payload)};
+}
+
+EncodedChain Encoder::EncodeChain(const Choice& choice, std::span<const Bytes> chunks) const {
+  EncodedChain chain;
+  size_t bytes = 0;
+  for (const auto& chunk : chunks) bytes += chunk.size();
+  const auto capacity = ZSTD_compressBound(bytes) + chunks.size() * kChainOverhead;
+  chain.payloads = TakeBuffer(capacity);
+  const bool copies = choice.method == Method::kCopies;
+  auto* context = FreshContext();
+  if (copies) {
+    SetForCopies(context, level_);
+  } else {
+    SetForMatches(context, level_, 1);
+  }
+  // The frame says how many bytes it has at most: what a reader needs room for.
+  ZSTD_CCtx_setPledgedSrcSize(context, bytes);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kChainLog);
+  ZSTD_outBuffer output{chain.payloads.get(), capacity, 0};
+  for (const auto& chunk : chunks) {
+    const auto start = output.pos;
+    const auto length = static_cast<uint32_t>(chunk.size());
+    ZSTD_inBuffer input{chunk.data(), length, 0};
+    const bool done = ZSTD_compressStream2(context, &output, &input, ZSTD_e_flush) == 0;
+    const auto got = static_cast<uint32_t>(output.pos - start);
+    // Few bytes would cost a chain of their own.
+    const auto most = LessAShare(length, copies ? kWorthCopying : kWorthwhile);
+    chain.broken = !done || (length >= kWorthBreaking && got > most);
+    if (chain.broken) break;
+    chain.lengths.push_back(got);
+  }
+  return chain;
 }
 
 }  // namespace coral

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "content/checksum_avx2.h"
@@ -42,6 +43,11 @@ uint64_t RecordChecksum(const uint8_t* bytes, uint64_t seed, uint64_t offset) {
   return XXH3_64bits_withSeed(bytes, 56, seed + offset);
 }
 
+// Three bytes, little endian.
+uint32_t Get24(const uint8_t* bytes, size_t at) {
+  return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
+}
+
 bool IsPlausible(const RecordHeader& header) {
   if (header.length == 0 || header.length > kMaxChunk || header.payload == 0) return false;
   switch (header.codec) {
@@ -50,6 +56,10 @@ bool IsPlausible(const RecordHeader& header) {
     case Codec::kZstd:
       return header.payload < header.length &&
              (header.planes == 0 || header.planes == 2 || header.planes == 4);
+    case Codec::kChain:
+      // A block that does not shrink is a little longer.
+      return header.length <= kMaxChain && header.payload <= header.length + kChainOverhead &&
+             header.before < kMaxStoredChain;
   }
   return false;
 }
@@ -94,6 +104,7 @@ void EncodeRecordHeader(const RecordHeader& header, uint64_t seed, uint64_t offs
   memcpy(bytes, kRecordMagic, sizeof kRecordMagic);
   Put(bytes, 4, header.codec);
   Put(bytes, 5, header.planes);
+  if (header.codec == Codec::kChain) memcpy(bytes + 5, &header.before, 3);
   Put(bytes, 8, header.length);
   Put(bytes, 12, header.payload);
   Put(bytes, 16, header.hash);
@@ -105,9 +116,12 @@ bool DecodeRecordHeader(const uint8_t* bytes, uint64_t seed, uint64_t offset,
                         RecordHeader* header) {
   if (memcmp(bytes, kRecordMagic, sizeof kRecordMagic) != 0) return false;
   if (Get<uint64_t>(bytes, 56) != RecordChecksum(bytes, seed, offset)) return false;
-  if (!IsZero(bytes + 6, 2)) return false;
   header->codec = static_cast<Codec>(bytes[4]);
-  header->planes = bytes[5];
+  const bool chained = header->codec == Codec::kChain;
+  if (!chained && !IsZero(bytes + 6, 2)) return false;
+  header->planes = chained ? 0 : bytes[5];
+  header->before = chained ? Get24(bytes, 5) : 0;
+  if (header->before > offset - std::min(offset, kFirstRecord)) return false;
   header->length = Get<uint32_t>(bytes, 8);
   header->payload = Get<uint32_t>(bytes, 12);
   header->hash = Get<Hash>(bytes, 16);

@@ -1,4 +1,4 @@
-// The pack format, version 2, in memory: src/content/README.md has it byte by byte. Pure functions.
+// The pack format, version 3, in memory: src/content/README.md has it byte by byte. Pure functions.
 //
 // Each record's checksum covers where it lies (pack and offset), so a block that the medium returns
 // from the wrong place is damage, not data.
@@ -12,8 +12,8 @@
 
 namespace coral {
 
-// Version 1 had no planes; it is read like version 2.
-inline constexpr uint32_t kPackVersion = 2;
+// Version 1 had no planes, version 2 no chains; both are read like version 3.
+inline constexpr uint32_t kPackVersion = 3;
 inline constexpr uint32_t kOldestPackVersion = 1;
 inline constexpr uint64_t kPackHeaderSize = 64;
 inline constexpr uint64_t kPackHeaderCopy = 4096;  // Where the header stands a second time.
@@ -30,7 +30,9 @@ struct PackIdentity {
   uint64_t Seed() const;
 };
 
-enum class Codec : uint8_t { kAsIs = 0, kZstd = 1 };
+// The payloads of a chain, one after the other, are one zstd frame without an end. Each ends with a
+// block, so that a chunk can be decoded from its own and those before.
+enum class Codec : uint8_t { kAsIs = 0, kZstd = 1, kChain = 2 };
 
 struct RecordHeader {
   Codec codec = Codec::kAsIs;
@@ -39,6 +41,7 @@ struct RecordHeader {
   uint32_t payload = 0;   // Bytes that follow the header.
   Hash hash = {};         // SHA-256 of the decoded chunk.
   uint64_t checksum = 0;  // XXH3-64 of the payload.
+  uint32_t before = 0;    // Of a chain: bytes of its records before this one; they have no gaps.
 
   uint32_t stored() const { return kRecordHeaderSize + payload; }
 };

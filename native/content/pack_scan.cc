@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "content/chain.h"
 #include "content/pack_file.h"
 #include "content/pack_writer.h"
 #include "io/copy_buffer.h"
@@ -68,11 +70,45 @@ struct Scan {
   PackContents& contents;
 };
 
-bool IsDecodable(const RecordHeader& header, const uint8_t* payload) {
-  const auto data = TakeBuffer(header.length);
-  return DecodePayload(header, payload, data.get()) &&
-         Sha256(data.get(), header.length) == header.hash;
-}
+// Decodes records by offset, those of chains too.
+class RecordDecoder {
+ public:
+  // A record with a good payload: whether it holds what its header says.
+  bool IsRight(const RecordHeader& header, uint64_t offset, const uint8_t* payload) {
+    if (header.codec != Codec::kChain) {
+      const auto data = TakeBuffer(header.length);
+      return DecodePayload(header, payload, data.get()) && IsOf(header, data.get());
+    }
+    if (header.before == 0) chain_.emplace(offset);
+    if (!chain_ || !chain_->Append(header, offset, payload)) return false;
+    return IsOf(header, chain_->Find(offset, header.length));
+  }
+
+ private:
+  static bool IsOf(const RecordHeader& header, const uint8_t* data) {
+    return Sha256(data, header.length) == header.hash;
+  }
+
+  std::optional<ChainDecoder> chain_;
+};
+
+// Whether records that are met by offset have those before them in their chain.
+class ChainWalk {
+ public:
+  // A record with a good payload.
+  bool Follows(const RecordHeader& header, uint64_t offset) {
+    if (header.codec != Codec::kChain) return true;
+    const auto start = offset - header.before;
+    if (header.before > 0 && (start != start_ || offset != next_)) return false;
+    start_ = start;
+    next_ = offset + header.stored();
+    return true;
+  }
+
+ private:
+  uint64_t start_ = 0;
+  uint64_t next_ = 0;
+};
 
 // The next position from `offset` on where a record may start, or `end`.
 uint64_t NextCandidate(Window& window, uint64_t offset, uint64_t end) {
@@ -89,6 +125,8 @@ uint64_t NextCandidate(Window& window, uint64_t offset, uint64_t end) {
 void WalkRecords(const Scan& scan, uint64_t end) {
   auto& contents = scan.contents;
   Window window(scan.fd, end, scan.deep);
+  RecordDecoder decoder;
+  ChainWalk chains;
   const auto seed = contents.identity.Seed();
   size_t good_entries = 0;
   contents.valid_length = kFirstRecord;
@@ -103,7 +141,8 @@ void WalkRecords(const Scan& scan, uint64_t end) {
     if (header.stored() > end - offset) break;
     const auto* payload = window.From(offset, header.stored()).data + kRecordHeaderSize;
     const bool intact = PayloadIsGood(header, payload);
-    if (!intact || (scan.deep && !IsDecodable(header, payload))) {
+    if (!intact || !chains.Follows(header, offset) ||
+        (scan.deep && !decoder.IsRight(header, offset, payload))) {
       contents.bad.push_back(static_cast<uint32_t>(contents.entries.size()));
     }
     contents.entries.push_back({header.hash, offset, header.stored(), header.length});
@@ -152,21 +191,22 @@ bool ReadIndex(const Scan& scan) {
   return true;
 }
 
-bool RecordIsGood(Window& window, uint64_t seed, const IndexEntry& entry) {
+bool RecordIsGood(Window& window, RecordDecoder& decoder, uint64_t seed, const IndexEntry& entry) {
   RecordHeader header;
   const auto span = window.From(entry.offset, entry.stored);
   return DecodeRecordHeader(span.data, seed, entry.offset, &header) && header.hash == entry.hash &&
          header.stored() == entry.stored && header.length == entry.length &&
          PayloadIsGood(header, span.data + kRecordHeaderSize) &&
-         IsDecodable(header, span.data + kRecordHeaderSize);
+         decoder.IsRight(header, entry.offset, span.data + kRecordHeaderSize);
 }
 
 void CheckEntries(const Scan& scan) {
   auto& contents = scan.contents;
   Window window(scan.fd, contents.file_length, true);
+  RecordDecoder decoder;
   const auto seed = contents.identity.Seed();
   for (size_t i = 0; i < contents.entries.size(); i++) {
-    if (!RecordIsGood(window, seed, contents.entries[i])) {
+    if (!RecordIsGood(window, decoder, seed, contents.entries[i])) {
       contents.bad.push_back(static_cast<uint32_t>(i));
     }
   }
@@ -240,14 +280,17 @@ Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* leng
     return Status::Ok();
   }
   std::vector<IndexEntry> entries;
+  uint64_t end = kFirstRecord;
   size_t bad = 0;
   for (size_t i = 0; i < contents.entries.size(); i++) {
     const bool is_bad = bad < contents.bad.size() && contents.bad[bad] == i;
     const auto& entry = contents.entries[i];
     bad += is_bad ? 1 : 0;
-    if (!is_bad && entry.offset + entry.stored <= valid_length) entries.push_back(entry);
+    if (entry.offset + entry.stored > valid_length) break;
+    // What is bad now may be read another time.
+    end = entry.offset + entry.stored;
+    if (!is_bad) entries.push_back(entry);
   }
-  const auto end = entries.empty() ? kFirstRecord : entries.back().offset + entries.back().stored;
   status = Reseal(fd.get(), contents, end, entries);
   if (!status.ok()) return Status::Error(status.error(), status.syscall(), path);
   *length = end + entries.size() * kIndexEntrySize + kPackFooterSize;

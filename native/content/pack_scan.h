@@ -29,8 +29,8 @@ struct PackContents {
 // is damaged beyond that: EBADMSG. EPROTONOSUPPORT for another format version.
 Status ScanPack(const std::string& path, bool deep, PackContents* contents);
 
-// Cuts the torn tail off behind the last good record that ends within `valid_length`, writes index
-// and footer over the good records, syncs. Leaves a sealed pack with a good index as it is. Can be
+// Cuts the torn tail off behind the last record that ends within `valid_length`, writes index and
+// footer over the good records, syncs. Leaves a sealed pack with a good index as it is. Can be
 // repeated after a crash at any step. `*length` is the final length; 0 where not even the header is
 // there.
 Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* length);

@@ -7,7 +7,6 @@
 
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
-#include "io/copy_rate.h"
 #include "io/copy_writeback.h"
 
 namespace coral {
@@ -147,54 +146,18 @@ Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_i
   }
   const uint64_t size = size_;
   const size_t entries = entries_.size();
-  const size_t count = records.offsets.size();
-  for (size_t first = 0; first < count;) {
-    size_t last = first + 1;
-    uint64_t bytes = records.stored[first];
-    while (last < count && records.offsets[last] == records.offsets[first] + bytes &&
-           bytes + records.stored[last] <= kMaxRun) {
-      bytes += records.stored[last++];
-    }
-    status = CopyRun(*source, seed, records, first, last, control, appended);
+  RecordCopy copy(*source, seed, records, control);
+  std::vector<EncodedChunk> chunks;
+  for (;;) {
+    chunks.clear();
+    status = copy.Next(&chunks);
+    if (status.ok() && chunks.empty()) return status;
+    if (status.ok()) status = Write(chunks, appended);
     if (!status.ok()) {
       RollBack(size, entries);
       return status;
     }
-    first = last;
   }
-  return Status::Ok();
-}
-
-// Copies records that lie side by side.
-Status PackWriter::CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records,
-                           size_t first, size_t last, CopyControl& control, Appended* appended) {
-  const auto start = records.offsets[first];
-  const size_t length = records.offsets[last - 1] + records.stored[last - 1] - start;
-  if (length > kRecordHeaderSize + kMaxRun) {
-    return Status::Error(EBADMSG, "record length", source.path());
-  }
-  auto status = PassBackground(length, &control);
-  if (!status.ok()) return status;
-  const auto buffer = TakeBuffer(length);
-  size_t got = 0;
-  status = ReadAt(source.fd(), buffer.get(), length, start, &got);
-  if (!status.ok()) return OfSource(status, source.path());
-  if (got < length) return Status::Error(EBADMSG, "record beyond the end", source.path());
-  std::vector<EncodedChunk> chunks(last - first);
-  for (size_t i = first; i < last; i++) {
-    auto& record = chunks[i - first];
-    const uint8_t* bytes = buffer.get() + (records.offsets[i] - start);
-    if (records.stored[i] <= kRecordHeaderSize ||
-        !DecodeRecordHeader(bytes, seed, records.offsets[i], &record.header) ||
-        record.header.stored() != records.stored[i] ||
-        !PayloadIsGood(record.header, bytes + kRecordHeaderSize)) {
-      return Status::Error(EBADMSG, "record", source.path());
-    }
-    record.payload = bytes + kRecordHeaderSize;
-  }
-  status = Write(chunks, appended);
-  if (status.ok()) control.Add(length);
-  return status;
 }
 
 Status PackWriter::Sync() {

@@ -15,6 +15,7 @@
 #include "content/encode_chunks.h"
 #include "content/pack_file.h"
 #include "content/pack_format.h"
+#include "content/record_copy.h"
 #include "io/copy_control.h"
 #include "io/status.h"
 #include "io/unique_fd.h"
@@ -24,12 +25,6 @@ namespace coral {
 struct Appended {
   std::vector<uint64_t> offsets;
   std::vector<uint32_t> stored;  // Header included.
-};
-
-// Records that were read from a pack, to be copied to another.
-struct RecordPlaces {
-  std::vector<uint64_t> offsets;
-  std::vector<uint32_t> stored;
 };
 
 // Writes what makes a pack sealed, at `offset`, where its records end. The caller syncs before and
@@ -50,7 +45,8 @@ class PackWriter {
   // After a failed sync it can't (EIO): what the kernel then drops, it never writes again.
   Status Append(const std::vector<EncodedChunk>& chunks, Appended* appended);
   // EBADMSG where a record is damaged or the medium can't read it, or the file is not pack
-  // `source_id` of this volume; ECANCELED. Obeys the background rate.
+  // `source_id` of this volume; ECANCELED. Obeys the background rate. Of a chain that is not copied
+  // from its first record on, the records are made anew: they may have another length.
   Status CopyRecords(const std::string& source_path, uint64_t source_id,
                      const RecordPlaces& records, CopyControl& control, Appended* appended);
   Status Seal();
@@ -64,8 +60,6 @@ class PackWriter {
  private:
   Status CheckUsable() const;
   Status Write(const std::vector<EncodedChunk>& chunks, Appended* appended);
-  Status CopyRun(const PackFile& source, uint64_t seed, const RecordPlaces& records, size_t first,
-                 size_t last, CopyControl& control, Appended* appended);
   void BeginWriteback();
   void RollBack(uint64_t size, size_t entries);
 

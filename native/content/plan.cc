@@ -20,6 +20,8 @@ constexpr uint64_t kMaxOffset = uint64_t{1} << 53;
 constexpr uint64_t kGroupBytes = 1 << 20;
 // Decoding so much takes about as long as having another thread do it.
 constexpr uint64_t kSmallFile = 64 << 10;
+// Bytes of records before a chunk of which the same is true.
+constexpr uint64_t kSmallChain = 16 << 10;
 
 bool RowIsValid(const PlanDescription& rows, size_t i) {
   if (rows.lengths[i] == 0) return false;
@@ -54,7 +56,10 @@ struct Plan::Request {
   bool cached;
   ReadResult* out;
   Damage* damage;
-  bool at_once = false;  // Fails where a medium would have to be waited for.
+  bool at_once = false;      // Fails where a medium would have to be waited for.
+  bool from_medium = false;  // Nothing may come from memory.
+  std::shared_ptr<SharedChain> chain = nullptr;  // Then: the chain that was read last.
+  uint64_t chain_pack = 0;
 };
 
 // Records side by side in one pack: chunks [first, last), read at once.
@@ -110,6 +115,12 @@ Status Plan::ReadFrom(Request& request) {
 
 Status Plan::ReadChunks(size_t first, size_t last, ReadResult* out, Damage* damage) {
   Request request{starts_[first], starts_[last], false, out, damage};
+  return ReadRange(request, first);
+}
+
+Status Plan::CheckChunks(size_t first, size_t last, ReadResult* out, Damage* damage) {
+  Request request{starts_[first], starts_[last], false, out, damage};
+  request.from_medium = true;
   return ReadRange(request, first);
 }
 
@@ -191,6 +202,7 @@ bool Plan::DecodeRecord(Request& request, const Run& run, size_t chunk,
       !PayloadIsGood(header, payload)) {
     return false;
   }
+  if (header.codec == Codec::kChain) return EmitChained(request, run, chunk, header, bytes);
   if (header.codec == Codec::kAsIs) {
     Emit(request, chunk, payload);
     KeepPart(request, chunk, payload, nullptr);
@@ -202,6 +214,75 @@ bool Plan::DecodeRecord(Request& request, const Run& run, size_t chunk,
   KeepPart(request, chunk, data.get(), data);
   request.out->owners.push_back(std::move(data));
   return true;
+}
+
+// A chunk that depends on those before it, which are in the run or have to be read too.
+bool Plan::EmitChained(Request& request, const Run& run, size_t chunk, const RecordHeader& header,
+                       const uint8_t* bytes) {
+  auto& pack = PackOf(chunk);
+  const auto offset = rows_.offsets[chunk];
+  const auto start = offset - header.before;
+  const auto chain = ChainFor(request, pack, start);
+  std::unique_lock lock(chain->mutex, std::defer_lock);
+  const auto take = [&] {
+    if (request.at_once) return lock.try_lock();
+    lock.lock();
+    return true;
+  };
+  if (!take()) return false;
+  auto& decoder = chain->decoder;
+  const auto run_start = rows_.offsets[run.first];
+  const auto from = decoder.next();
+  std::shared_ptr<uint8_t> before;
+  if (from < run_start) {
+    // Others may want what is decoded already, and a medium may take its time.
+    lock.unlock();
+    before = ReadBefore(request, pack, from, run_start);
+    if (before == nullptr || !take()) return false;
+  }
+  const auto decode = [&] {
+    auto next = decoder.next();
+    if (next > offset) return true;
+    if (next < run_start && !decoder.AppendAll(before.get() + (next - from), run_start, run.seed)) {
+      return false;
+    }
+    next = decoder.next();
+    return decoder.AppendAll(bytes - (offset - next), offset + header.stored(), run.seed);
+  };
+  const uint8_t* data = decode() ? decoder.Find(offset, header.length) : nullptr;
+  if (data == nullptr) {
+    DropChain(pack.id(), start);
+    return false;
+  }
+  if (!request.from_medium) ChargeChain(pack.id(), decoder);
+  Emit(request, chunk, data);
+  request.out->owners.push_back(decoder.data());
+  return true;
+}
+
+// Records of a chain that the plan itself does not name; null where they can't be had.
+std::shared_ptr<uint8_t> Plan::ReadBefore(const Request& request, const PackFile& pack,
+                                          uint64_t from, uint64_t to) {
+  const auto length = to - from;
+  if (request.at_once && length > kSmallChain) return nullptr;
+  if (request.from_medium && !coral::DropPages(pack.fd(), from, length).ok()) return nullptr;
+  auto bytes = TakeBuffer(length);
+  size_t got = 0;
+  const auto status = request.at_once ? ReadCachedAt(pack.fd(), bytes.get(), length, from, &got)
+                                      : ReadAt(pack.fd(), bytes.get(), length, from, &got);
+  return status.ok() && got == length ? bytes : nullptr;
+}
+
+// Readers share what they decode. A check decodes what it reads.
+std::shared_ptr<SharedChain> Plan::ChainFor(Request& request, const PackFile& pack,
+                                            uint64_t start) {
+  if (!request.from_medium) return ChainAt(pack.id(), start);
+  if (request.chain == nullptr || request.chain_pack != pack.id() ||
+      request.chain->decoder.start() != start) {
+    request.chain = std::make_shared<SharedChain>(start);
+    request.chain_pack = pack.id();
+  }
+  return request.chain;
 }
 
 // Keeps a chunk that the request ends in, or that it only touches. One stored as is gets copied:

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "content/chain.h"
 #include "content/pack_file.h"
 #include "io/data_source.h"
 #include "io/status.h"
@@ -54,8 +55,10 @@ class Plan : public DataSource {
   uint32_t length(size_t chunk) const { return rows_.lengths[chunk]; }
   // The group that starts with chunk `first`, for going through the whole file in order.
   PlanGroup GroupAt(size_t first) const;
-  // Whole chunks, always from the packs.
+  // Whole chunks. What they depend on may have been decoded for others.
   Status ReadChunks(size_t first, size_t last, ReadResult* out, Damage* damage);
+  // The same, after DropPages: everything comes from the medium.
+  Status CheckChunks(size_t first, size_t last, ReadResult* out, Damage* damage);
   // Lets the packs' clean pages under this plan go, so that the next read is from the medium. Dirty
   // ones are written first.
   Status DropPages();
@@ -70,6 +73,12 @@ class Plan : public DataSource {
   Status ReadRun(Request& request, const Run& run);
   bool DecodeRecord(Request& request, const Run& run, size_t chunk,
                     const std::shared_ptr<uint8_t>& buffer);
+  bool EmitChained(Request& request, const Run& run, size_t chunk, const RecordHeader& header,
+                   const uint8_t* bytes);
+  static std::shared_ptr<uint8_t> ReadBefore(const Request& request, const PackFile& pack,
+                                             uint64_t from, uint64_t to);
+  static std::shared_ptr<SharedChain> ChainFor(Request& request, const PackFile& pack,
+                                               uint64_t start);
   void EmitZeros(Request& request, size_t chunk);
   void Emit(Request& request, size_t chunk, const uint8_t* data);
   void KeepPart(const Request& request, size_t chunk, const uint8_t* data,

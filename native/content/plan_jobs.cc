@@ -37,7 +37,7 @@ void CheckEach(Plan& plan, const PlanGroup& group, std::vector<uint32_t>& bad) {
   for (size_t chunk = group.first; chunk < group.last; chunk++) {
     ReadResult data;
     Damage damage;
-    if (plan.ReadChunks(chunk, chunk + 1, &data, &damage).ok()) continue;
+    if (plan.CheckChunks(chunk, chunk + 1, &data, &damage).ok()) continue;
     bad.push_back(static_cast<uint32_t>(chunk));
   }
 }
@@ -87,7 +87,7 @@ Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vect
     Damage damage;
     if (group.zero) {
       digest.UpdateZeros(group.length);
-    } else if (plan.ReadChunks(group.first, group.last, &data, &damage).ok()) {
+    } else if (plan.CheckChunks(group.first, group.last, &data, &damage).ok()) {
       Update(digest, data);
     } else {
       CheckEach(plan, group, bad);

@@ -8,6 +8,7 @@ namespace coral {
 namespace {
 
 constexpr uint64_t kWindow = 8 << 20;
+constexpr uint64_t kLargestFolio = 2 << 20;
 constexpr unsigned kWriteAndWait =
     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 
@@ -27,6 +28,10 @@ Status StartWriting(int fd, uint64_t offset, uint64_t length) {
 }
 
 Status DropPages(int fd, uint64_t offset, uint64_t length) {
+  // The kernel keeps a large folio that is only in part to go.
+  const auto end = (offset + length + kLargestFolio - 1) / kLargestFolio * kLargestFolio;
+  offset = offset / kLargestFolio * kLargestFolio;
+  length = end - offset;
   auto status = SyncRange(fd, offset, length, kWriteAndWait);
   if (!status.ok()) return status;
   posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);

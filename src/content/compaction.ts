@@ -2,11 +2,13 @@
  * Copies what is live in a pack to its tier's open pack, so that the pack can go. How much is written for it is
  * bounded:
  *
- * - a pack that is mostly dead gives back more than is copied;
+ * - a pack that is mostly dead gives back more than is copied, or, where what is live depends on what is dead (chains),
+ *   no more than that again;
  * - small packs, such as each unmount leaves one, are merged where a tier has many of about one size. The
  *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
  */
-import { errnoOf } from './errors.js';
+import type { Tier } from '../tiers/types.js';
+import { contentError, errnoOf } from './errors.js';
 import {
   COMPACT_BELOW,
   MERGE_BELOW_BYTES,
@@ -108,12 +110,24 @@ async function compactPack(
   const live = await liveChunks(parts, record.packId);
   for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
     const batch = live.slice(start, start + MOVE_BATCH_RECORDS);
+    checkRoomFor(parts, batch, tier);
     const moved = await moveChunks(parts, record.packId, batch, tier);
     report.bytesMoved += moved;
     report.bytesFreed -= moved;
   }
   if (record.live === 0) report.packsCompacted++;
   else if (!state.closing) state.stuck.add(record.packId);
+}
+
+/**
+ * Chunks out of a chain that is not copied whole are stored anew, and may take what those before them took. @throws ENOSPC
+ * where the tier would get full of copies while the pack is still there
+ */
+function checkRoomFor({ tiers }: ContentParts, chunks: MovingChunk[], tier: Tier): void {
+  const most = chunks.reduce((sum, { from }) => sum + Math.max(from.stored, from.length), 0);
+  if (most > tiers.usage(tier).free) {
+    throw contentError('ENOSPC', `tier ${tier.name} has no room to compact a pack`);
+  }
 }
 
 /** The chunks that lie in a pack by the index, as its own records tell; damaged ones are left out. */

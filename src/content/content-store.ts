@@ -86,10 +86,10 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
   }
 
   return {
-    startPacking: (ino, tier, level, jumpRate = Infinity) =>
-      new Packing(packing, ino, { tier: tierOf(parts, tier), level, jumpRate }),
-    packTogether: async (inos, batch, tier, level, jumpRate = Infinity) =>
-      packTogether(packing, inos, batch, { tier: tierOf(parts, tier), level, jumpRate }),
+    startPacking: (ino, tier, encoding, jumpRate = Infinity) =>
+      new Packing(packing, ino, { tier: tierOf(parts, tier), encoding, jumpRate }),
+    packTogether: async (inos, batch, tier, encoding, jumpRate = Infinity) =>
+      packTogether(packing, inos, batch, { tier: tierOf(parts, tier), encoding, jumpRate }),
     commitRecipe(recipe) {
       const found = built.get(recipe);
       if (!found || !building.delete(found.recipeId)) {

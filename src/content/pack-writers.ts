@@ -1,5 +1,5 @@
 /** The packs being written, one per tier. */
-import { native, type ChunkBatch, type CopyControl } from '../native.js';
+import { native, type ChunkBatch, type CopyControl, type Encoding } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { contentError } from './errors.js';
 import { TierWriter, type Appended, type PackWriterDeps } from './tier-writer.js';
@@ -14,7 +14,7 @@ export interface PackWriters {
     tier: Tier,
     batch: ChunkBatch,
     indexes: Uint32Array,
-    level: number,
+    encoding: Encoding,
     use: Use,
   ): Promise<Appended>;
   /** Copies records of another pack. @throws EBADMSG where one is damaged or can't be read, ENOSPC, ECANCELED. */
@@ -51,14 +51,14 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
   }
 
   return {
-    async append(tier, batch, indexes, level, use) {
-      const encoding = native.encodeChunks(batch, indexes, level);
+    async append(tier, batch, indexes, { level, chainBytes }, use) {
+      const encoded = native.encodeChunks(batch, indexes, level, chainBytes);
       // Whoever's turn it is gets the error, which may be there long before.
-      encoding.catch(() => {});
+      encoded.catch(() => {});
       try {
-        return await on(tier).write(use, async (writer) => writer.append(await encoding));
+        return await on(tier).write(use, async (writer) => writer.append(await encoded));
       } finally {
-        encoding.then(
+        encoded.then(
           (chunks) => chunks.release(),
           () => {},
         );

@@ -2,7 +2,7 @@
  * Stores the chunks of one job: looks each one up, appends to the tier's open pack what is not there and what no other
  * job appends, and protects all of it until recipe segments name it.
  */
-import type { ChunkBatch } from '../native.js';
+import type { ChunkBatch, Encoding } from '../native.js';
 import type { Tier, VolumeConfig } from '../tiers/types.js';
 import type { Place } from './chunk-index.js';
 import { contentError } from './errors.js';
@@ -18,8 +18,7 @@ export interface StoringDeps extends ContentParts {
 /** How a job stores. */
 export interface StoringOptions {
   tier: Tier;
-  /** 0 for no compression, else the zstd level. */
-  level: number;
+  encoding: Encoding;
   /** As in `JumpLimits`. */
   jumpRate: number;
 }
@@ -200,10 +199,10 @@ export class Storing {
   }
 
   private async append(batch: ChunkBatch, names: Buffer[], missing: number[]): Promise<void> {
-    const { tier, level } = this.options;
+    const { tier, encoding } = this.options;
     const indexes = Uint32Array.from(missing);
     try {
-      const appended = await this.deps.writers.append(tier, batch, indexes, level, this.use);
+      const appended = await this.deps.writers.append(tier, batch, indexes, encoding, this.use);
       this.noteAppended(batch, names, missing, appended);
     } finally {
       // Where it failed; an append that the job did not wait for may also end after it.

@@ -1,5 +1,5 @@
 /** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
-import type { ChunkBatch, CopyControl, GroupBatch, PackedPlan } from '../native.js';
+import type { ChunkBatch, CopyControl, Encoding, GroupBatch, PackedPlan } from '../native.js';
 
 /** Where one chunk lies. */
 export interface ChunkLocation {
@@ -103,16 +103,16 @@ export interface PackedTogether {
 
 export interface ContentStore {
   /**
-   * `level`: 0 for no compression, else the zstd level. `jumpRate`: how much jumping reading the file in order may take,
+   * `jumpRate`: how much jumping reading the file in order may take,
    * as in `JumpLimits`; Infinity for no bound. @throws ENOSPC
    */
-  startPacking(ino: number, tier: number, level: number, jumpRate?: number): PackingJob;
-  /** The files of a batch, in its order; levels and rates as in `startPacking`. @throws ENOSPC */
+  startPacking(ino: number, tier: number, encoding: Encoding, jumpRate?: number): PackingJob;
+  /** The files of a batch, in its order; the rest as in `startPacking`. @throws ENOSPC */
   packTogether(
     inos: readonly number[],
     batch: GroupBatch,
     tier: number,
-    level: number,
+    encoding: Encoding,
     jumpRate?: number,
   ): Promise<PackedTogether>;
   /**

@@ -5,7 +5,7 @@ import type { PackingJob, Recipe } from '../content/types.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { withSource } from './backing.js';
-import { levelFor } from './compression.js';
+import { encodingFor } from './compression.js';
 import { jumpRateFor } from './fragmentation.js';
 import { MoveError } from './deps.js';
 import { checkRoom, liveInode, type Move, type MoveContext } from './move.js';
@@ -80,7 +80,7 @@ async function packOnce(
   const job = content.startPacking(
     move.ino,
     target.id,
-    levelFor(target, settings),
+    encodingFor(target, settings, inode.size),
     jumpRateFor(target, settings),
   );
   const readBack = createReadBack(content, move);

@@ -12,7 +12,7 @@ import type { CopyControl, FileGroup, GroupBatch } from '../native.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { setAside } from './backing.js';
-import { levelFor } from './compression.js';
+import { encodingFor } from './compression.js';
 import { MoveError } from './deps.js';
 import { jumpRateFor } from './fragmentation.js';
 import { makesPacked } from './job.js';
@@ -186,7 +186,7 @@ function pack(
     read.map(({ move }) => move.ino),
     batch,
     target.id,
-    levelFor(target, settings),
+    encodingFor(target, settings, MOST_BYTES),
     jumpRateFor(target, settings),
   );
 }

@@ -46,12 +46,14 @@ async function checkCopy(
   const stored = Uint32Array.from(rows, (i) => plan.stored[i]);
   const done = await orCode(writer.copyRecords(path, packId, offsets, stored), SCAN_ERRORS);
   const allReadable = rows.every((i) => readable[i]);
-  if ('code' in done) return assert.ok(!allReadable || mutant.forged.size > 0);
+  // Reading does not compare the SHA-256, copying a part of a chain does.
+  if ('code' in done) return assert.ok(!allReadable || !isHonest(mutant));
   if (isHonest(mutant)) assert.ok(allReadable);
   for (const [n, row] of rows.entries()) {
     const facts = records.get(plan.offsets[row]);
     if (facts === undefined || isForged(mutant, plan, row)) continue;
-    await assertCopied(target, volumeId, done.value.offsets[n], facts);
+    const { offsets: copied, stored: lengths } = done.value;
+    await assertCopied(target, volumeId, { offset: copied[n], stored: lengths[n] }, facts);
   }
 }
 
@@ -59,7 +61,7 @@ async function checkCopy(
 async function assertCopied(
   packPath: string,
   volumeId: Buffer,
-  offset: number,
+  { offset, stored }: { offset: number; stored: number },
   facts: RecordFacts,
 ): Promise<void> {
   const handle = native.openPlan({
@@ -67,7 +69,7 @@ async function assertCopied(
     lengths: Uint32Array.of(facts.data.length),
     packs: Int32Array.of(0),
     offsets: Float64Array.of(offset),
-    stored: Uint32Array.of(facts.stored),
+    stored: Uint32Array.of(stored),
     packPaths: [packPath],
     packIds: [COPY_ID],
     volumeId,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { openContentStore } from '../../src/content/content-store.js';
 import type { ContentStore, Recipe } from '../../src/content/types.js';
-import { native, type PackWriter } from '../../src/native.js';
+import { native, type Encoding, type PackWriter } from '../../src/native.js';
 import { openStore } from '../../src/store/store.js';
 import type { Store } from '../../src/store/types.js';
 import { openTierSet } from '../../src/tiers/tier-set.js';
@@ -16,6 +16,8 @@ import { createVolume, readVolume } from '../../src/tiers/volume.js';
 
 export const FAST = 1;
 export const SLOW = 2;
+
+export const AS_IS: Encoding = { level: 0, chainBytes: 0 };
 
 export interface Bench {
   directory: string;
@@ -118,6 +120,8 @@ export function randomBytes(seed: number, length: number): Buffer {
 export interface PackOptions {
   tier?: number;
   level?: number;
+  /** Bytes; 0 for chunks that don't depend on each other. */
+  chainBytes?: number;
   jumpRate?: number;
   batchBytes?: number;
 }
@@ -133,14 +137,14 @@ export async function buildRecipe(
   bench: Bench,
   ino: number,
   bytes: Buffer,
-  { tier = SLOW, level = 0, batchBytes = 4 << 20, jumpRate }: PackOptions = {},
+  { tier = SLOW, level = 0, chainBytes = 0, batchBytes = 4 << 20, jumpRate }: PackOptions = {},
 ): Promise<Packed & { abort(): Promise<void> }> {
   const path = join(bench.directory, `input-${ino}`);
   writeFileSync(path, bytes);
   const file = await open(path, 'r');
   const { min, average, max } = bench.volume.chunking;
   const reader = native.createChunkReader(file.fd, min, average, max, batchBytes);
-  const job = bench.content.startPacking(ino, tier, level, jumpRate);
+  const job = bench.content.startPacking(ino, tier, { level, chainBytes }, jumpRate);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
       await job.add(batch);
@@ -166,6 +170,41 @@ export async function packFile(
   bench.content.commitRecipe(packed.recipe);
   await bench.store.commit();
   return packed;
+}
+
+/** Packs files, by inode, as one group. */
+export async function packGroup(
+  bench: Bench,
+  files: ReadonlyMap<number, Buffer>,
+  { tier = SLOW, level = 0, chainBytes = 0, jumpRate }: PackOptions = {},
+): Promise<void> {
+  const paths = [...files].map(([ino, bytes]) => {
+    const path = join(bench.directory, `input-${ino}`);
+    writeFileSync(path, bytes);
+    return path;
+  });
+  const lengths = Uint32Array.from(files.values(), ({ length }) => length);
+  const group = await native.readFiles(paths, lengths);
+  const { min, average, max } = bench.volume.chunking;
+  const batch = await group.cut(
+    Uint32Array.from(paths.keys()),
+    Uint32Array.from(paths.flatMap(() => [min, average, max])),
+    new Uint32Array(paths.length),
+    new Float64Array(0),
+  );
+  const encoding = { level, chainBytes };
+  const packed = await bench.content.packTogether(
+    [...files.keys()],
+    batch,
+    tier,
+    encoding,
+    jumpRate,
+  );
+  for (const { recipe } of packed.files) bench.content.commitRecipe(recipe);
+  await bench.store.commit();
+  batch.release();
+  group.release();
+  for (const path of paths) rmSync(path);
 }
 
 /** Decodes an inode's recipe. */

@@ -15,13 +15,15 @@ import {
   type Packing,
 } from '../native/content-kit.js';
 import type { PackedPlan } from '../../src/native.js';
-import { packSeed } from './pack-bytes.js';
+import { chainOf, packSeed } from './pack-bytes.js';
 
 export interface RecordFacts {
   stored: number;
   /** Decoded. */
   data: Buffer;
   sha256: Buffer;
+  /** Where its chain begins; the record itself where it is in none. */
+  chain: number;
 }
 
 export interface Subject {
@@ -40,6 +42,7 @@ export interface Subject {
 const OTHER_VOLUME = Buffer.from('f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff', 'hex');
 /** Large enough to be looked into for numbers. */
 const LARGER = { min: 2048, average: 4096, max: 8192 };
+const CHAINED = { level: 6, chainBytes: 512 << 10, limits: LARGER };
 /** Chunks of one length, stored as they are: packs of which each record has a twin in the other. */
 const TWINS = { limits: { min: 512, average: 4096, max: 4096 }, cuts: cutsEach(512, 40) };
 
@@ -58,6 +61,8 @@ export async function makeSubjects(directory: string, seed: number): Promise<Sub
     await make('no-record', Buffer.alloc(3_000), { packId: 11 }),
     await make('bf16-weights', upperHalves(weights()), { level: 3, limits: LARGER, packId: 15 }),
     await make('fp32-weights', weights(), { level: 1, limits: LARGER, packId: 16 }),
+    await make('chained', mixed(20_000), { level: 3, chainBytes: 8192, packId: 17 }),
+    await make('chained-open', mixed(30_000), { ...CHAINED, seal: false, packId: 18 }),
     await make('usual-chunks', mixed(400_000), { level: 1, limits: USUAL, packId: 12 }),
     await make('twin', noise(512 * 40, random), { ...TWINS, packId: 13 }),
     await make('other-twin', noise(512 * 40, random), { ...TWINS, packId: 14 }),
@@ -82,10 +87,10 @@ async function makeSubject(
   const { packId = 7, volumeId = VOLUME_ID, name } = packing;
   const bytes = readFileSync(packPath);
   const seed = packSeed(volumeId, packId);
-  return { name, packId, volumeId, seed, bytes, plan, data, records: recordsOf(plan, data) };
+  return { name, packId, volumeId, seed, bytes, plan, data, records: recordsOf(plan, data, bytes) };
 }
 
-function recordsOf(plan: PackedPlan, file: Buffer): Map<number, RecordFacts> {
+function recordsOf(plan: PackedPlan, file: Buffer, pack: Buffer): Map<number, RecordFacts> {
   const records = new Map<number, RecordFacts>();
   let at = 0;
   for (let i = 0; i < plan.lengths.length; i++) {
@@ -93,7 +98,8 @@ function recordsOf(plan: PackedPlan, file: Buffer): Map<number, RecordFacts> {
     at += data.length;
     if (plan.packs[i] < 0) continue;
     const sha256 = createHash('sha256').update(data).digest();
-    records.set(plan.offsets[i], { stored: plan.stored[i], data, sha256 });
+    const offset = plan.offsets[i];
+    records.set(offset, { stored: plan.stored[i], data, sha256, chain: chainOf(pack, offset) });
   }
   return records;
 }

@@ -23,6 +23,7 @@ import {
   reclaimAll,
   removeBench,
   SLOW,
+  AS_IS,
   type Bench,
 } from './fixture.js';
 
@@ -74,7 +75,7 @@ function slowWriters(t: TestContext) {
  */
 async function packTwice(bench: Bench, chunk: Buffer, whenFull: () => void): Promise<Recipe> {
   const { recipe } = await packFile(bench, 10, chunk);
-  const job = bench.content.startPacking(20, SLOW, 0);
+  const job = bench.content.startPacking(20, SLOW, AS_IS);
   await job.add(await batchOf(bench, chunk));
   await job.add(await batchOf(bench, randomBytes(3, 15_000)));
   const zeros = SEGMENT_CHUNKS * bench.volume.chunking.max;
@@ -138,7 +139,7 @@ test('what is appended after a failed copy is synced, whatever was synced beside
     tier,
     await batchOf(bench, randomBytes(4, 24 * MIB)),
     Uint32Array.from({ length: 200 }, (_, i) => i),
-    0,
+    AS_IS,
     use,
   );
   await writers.seal(source.packId);
@@ -149,7 +150,7 @@ test('what is appended after a failed copy is synced, whatever was synced beside
   t.after(() => native.setBackgroundRate(Infinity));
   const small = await batchOf(bench, randomBytes(5, 15_000));
   const one = Uint32Array.of(0);
-  const { packId } = await writers.append(tier, small, one, 0, use);
+  const { packId } = await writers.append(tier, small, one, AS_IS, use);
   const copy = writers.copy(
     tier,
     { path: packs.path(source.packId), packId: source.packId },
@@ -163,7 +164,7 @@ test('what is appended after a failed copy is synced, whatever was synced beside
   const {
     offsets: [at],
     stored: [length],
-  } = await writers.append(tier, small, one, 0, use);
+  } = await writers.append(tier, small, one, AS_IS, use);
   await writers.sync([packId]);
   assert.equal(slow.durable, at + length);
   small.release();

@@ -33,6 +33,15 @@ export const RECORD_FIELDS: Fields = [
   [16, 8],
   [48, 8],
 ];
+const CHAIN = 2;
+
+/** Where the chain of a record begins; the record itself where it is in none. */
+export function chainOf(pack: Buffer, offset: number): number {
+  return pack[offset + 4] === CHAIN ? offset - pack.readUIntLE(offset + 5, 3) : offset;
+}
+
+/** From where to where it says how the payload is decoded. */
+export const RECORD_CODEC = [4, 8] as const;
 /** Those that a reader sizes its buffers by. */
 export const RECORD_LENGTHS: Fields = [
   [8, 4],

@@ -9,6 +9,7 @@ import {
   HEADER_FIELDS,
   HEADERS,
   INDEX_ENTRY,
+  RECORD_CODEC,
   RECORD_FIELDS,
   RECORD_HEADER,
   RECORD_LENGTHS,
@@ -26,7 +27,7 @@ import { hostileFrame, plainFrame } from './zstd-frames.js';
 export interface Mutant {
   subject: Subject;
   bytes: Buffer;
-  /** Records whose payload was replaced with right checksums: only their SHA-256 tells. */
+  /** Records that hold something else, with right checksums: only their SHA-256 tells. */
   forged: Set<number>;
   /** What was done, for a failure's message. */
   said: string[];
@@ -150,11 +151,13 @@ function recordField(mutant: Mutant, chance: Chance): void {
   if (offset + RECORD_HEADER > mutant.bytes.length) return;
   setField(mutant.bytes, offset, chance.oneIn(2) ? RECORD_LENGTHS : RECORD_FIELDS, chance);
   sealRecord(mutant.bytes, offset, mutant.subject.seed);
-  // The payload may be that of another pack's record, with its checksum.
+  // The payload may be that of another pack's record, with its checksum; and decodes to something else in another way.
   const { bytes, subject, forged } = mutant;
   const end = offset + (subject.records.get(offset)?.stored ?? RECORD_HEADER);
-  const payload = (of: Buffer): Buffer => of.subarray(offset + RECORD_HEADER, end);
-  if (!payload(bytes).equals(payload(subject.bytes))) forged.add(offset);
+  const differs = (from: number, to: number): boolean =>
+    !bytes.subarray(from, to).equals(subject.bytes.subarray(from, to));
+  const [from, to] = RECORD_CODEC.map((at) => offset + at);
+  if (differs(from, to) || differs(offset + RECORD_HEADER, end)) forged.add(offset);
 }
 
 function forgePayload(mutant: Mutant, chance: Chance): void {
@@ -251,5 +254,14 @@ const SEALING: ReadonlySet<string> = new Set(FORGERY.map(([, { name }]) => name)
 /** Whatever was done, no checksum was made right again: each tells the truth. */
 export const isHonest = ({ said }: Mutant): boolean => !said.some((name) => SEALING.has(name));
 
-export const isForged = ({ forged }: Mutant, plan: PackedPlan, chunk: number): boolean =>
-  plan.packs[chunk] >= 0 && forged.has(plan.offsets[chunk]);
+/** The chunk's own record, or one before it in its chain. */
+export function isForged(
+  { forged, subject }: Mutant,
+  { packs, offsets }: PackedPlan,
+  chunk: number,
+): boolean {
+  if (packs[chunk] < 0) return false;
+  const offset = offsets[chunk];
+  const chain = subject.records.get(offset)?.chain ?? offset;
+  return [...forged].some((at) => at >= chain && at <= offset);
+}

@@ -18,6 +18,7 @@ import {
   reclaimAll,
   removeBench,
   SLOW,
+  AS_IS,
   type Bench,
 } from './fixture.js';
 
@@ -101,7 +102,7 @@ test('what repeats itself while it is on its way is stored once, over several se
 test('a job that is given up while its segment becomes durable leaves nothing behind', async () => {
   const before = bench.content.savings();
   const { reader, close } = await openReader(randomBytes(17, 90 * MIB));
-  const job = bench.content.startPacking(17, SLOW, 0);
+  const job = bench.content.startPacking(17, SLOW, AS_IS);
   let chunks = 0;
   // A segment is complete, and on its way.
   while (chunks < SEGMENT_CHUNKS) {
@@ -154,7 +155,7 @@ test('what a job appended before it was given up serves those that met it there'
   const jobs = [23, 24].map((ino) => packFile(bench, ino, bytes, { batchBytes: MIB }));
   for (const batches of [1, 2, 5]) {
     const { reader, close } = await openReader(bytes);
-    const job = bench.content.startPacking(25, SLOW, 0);
+    const job = bench.content.startPacking(25, SLOW, AS_IS);
     for (let i = 0; i < batches; i++) {
       const batch = await reader.next();
       const added = job.add(batch!);
@@ -176,7 +177,7 @@ test('a job whose batch can not be compressed fails, and the one whose turn it i
   const going = packFile(bench, 26, bytes, { level: 19 });
   const { reader, close } = await openReader(randomBytes(27, 4 * MIB));
   for (let i = 0; i < 20; i++) {
-    const job = bench.content.startPacking(27, SLOW, 0);
+    const job = bench.content.startPacking(27, SLOW, AS_IS);
     const batch = await reader.next();
     if (!batch) break;
     batch.release();

@@ -6,6 +6,8 @@ import { loadPacks } from '../../src/content/packs.js';
 import { encodePack, packKey } from '../../src/content/records.js';
 import { readSavings } from '../../src/content/savings.js';
 import { openStore } from '../../src/store/store.js';
+import { text } from '../native/content-kit.js';
+import { randomFrom } from '../seed.js';
 import {
   assertReads,
   buildRecipe,
@@ -15,6 +17,7 @@ import {
   openBench,
   packBytes,
   packFile,
+  packGroup,
   randomBytes,
   reclaimAll,
   removeBench,
@@ -83,6 +86,56 @@ test('compaction keeps what is live and frees the rest', async () => {
   assert.ok(packBytes(bench) < 8 * MIB, `${packBytes(bench)} bytes are left`);
   await assertReads(bench, 10, keep);
   await assertReads(bench, 12, also);
+});
+
+test('what died in chains is given back, and what lives there is stored anew', async () => {
+  const files = new Map<number, Buffer>();
+  const random = randomFrom(7);
+  const options = { level: 3, chainBytes: 512 << 10 };
+  // Each file has parts of others: their chunks lie in chains of other files.
+  const parts = Array.from({ length: 40 }, () => text(150_000, random));
+  for (let ino = 10; ino < 30; ino++) {
+    const bytes = Buffer.concat([0, 1, 2, 3].map(() => parts[random() % parts.length]));
+    files.set(ino, bytes);
+    await packFile(bench, ino, bytes, options);
+  }
+  for (const keep of [[11, 14, 19, 23, 28], [14, 28], [28]]) {
+    for (const ino of files.keys()) {
+      if (keep.includes(ino)) continue;
+      bench.content.releaseRecipe(ino);
+      files.delete(ino);
+    }
+    await bench.content.reclaimAll();
+    for (const [ino, bytes] of files) await assertReads(bench, ino, bytes);
+    await bench.store.commit();
+    const [{ stored }, packs] = [readSavings(bench.store), bench.content.packs()];
+    assert.equal(
+      packs.reduce((sum, { live }) => sum + live, 0),
+      stored,
+    );
+    const again = await bench.content.reclaimAll();
+    assert.equal(again.bytesMoved, 0, 'what was stored anew is at rest');
+  }
+});
+
+test('versions of which some are deleted never take more than all of them did', async () => {
+  const random = randomFrom(8);
+  const original = text(12_000, random);
+  const files = new Map<number, Buffer>();
+  for (let ino = 10; ino < 130; ino++) {
+    const at = random() % original.length;
+    const [head, tail] = [original.subarray(0, at), original.subarray(at)];
+    files.set(ino, Buffer.concat([head, Buffer.from(`version ${ino}`), tail]));
+  }
+  await packGroup(bench, files, { level: 6, chainBytes: 512 << 10 });
+  const before = packBytes(bench);
+  for (const ino of [...files.keys()].filter((ino) => ino % 3 > 0)) {
+    bench.content.releaseRecipe(ino);
+    files.delete(ino);
+  }
+  await bench.content.reclaimAll();
+  assert.ok(packBytes(bench) <= before, `${packBytes(bench)} instead of ${before}`);
+  for (const [ino, bytes] of files) await assertReads(bench, ino, bytes);
 });
 
 test('a pack with one small file is left as it is, for a copy would be no smaller', async () => {

@@ -12,6 +12,8 @@ import {
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import { native } from '../../src/native.js';
+import { text } from '../native/content-kit.js';
+import { randomFrom } from '../seed.js';
 import {
   assertReads,
   closeBench,
@@ -117,6 +119,31 @@ for (const end of [closeBench, crash]) {
     await assertReads(bench, 11, second.subarray(0, 10_000));
   });
 }
+
+test('what follows a record in its chain that can not be read at a start is kept', async () => {
+  const bytes = text(400_000, randomFrom(1));
+  await packFile(bench, 10, bytes, { level: 6, chainBytes: 512 << 10 });
+  const { offsets, stored } = await bench.content.planFor(10);
+  const path = pathOf(onlyPack().packId);
+  await crash();
+  const flip = async (): Promise<void> => {
+    const file = await open(path, 'r+');
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, offsets[1] + 70);
+    byte[0] ^= 1;
+    await file.write(byte, 0, 1, offsets[1] + 70);
+    await file.close();
+  };
+  await flip();
+  await restart();
+  const last = offsets.length - 1;
+  assert.equal(bench.complaints.filter((line) => line.includes('damaged')).length, last);
+  assert.ok(statSync(path).size >= offsets[last] + stored[last], 'records are gone');
+  await flip();
+  const plan = native.openPlan(await bench.content.planFor(10));
+  assert.deepEqual([...(await native.checkPlan(plan)).bad], []);
+  plan.close();
+});
 
 test('a chunk that scrub found bad is no dedup hit: storing it again heals every file', async () => {
   await packFile(bench, 10, first);

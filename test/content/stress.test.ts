@@ -10,6 +10,7 @@ import { decodeLocation, decodeSegment, nameAt } from '../../src/content/records
 import type { Recipe } from '../../src/content/types.js';
 import { hashKey } from '../../src/content/uses.js';
 import { native } from '../../src/native.js';
+import { text } from '../native/content-kit.js';
 import { randomFrom, seed } from '../seed.js';
 import {
   assertReads,
@@ -30,8 +31,11 @@ import {
 const CHUNKING = { min: 512, average: 2048, max: 8192 };
 const PACKERS = 4;
 const FILES_EACH = 20;
-/** Files have runs of these in common. */
-const BLOCKS = Array.from({ length: 16 }, (_, i) => randomBytes(i + 1, 60_000 + i * 30_000));
+/** Files have runs of these in common. Half of them shrink, and are chained. */
+const BLOCKS = Array.from({ length: 16 }, (_, i) => {
+  const length = 60_000 + i * 30_000;
+  return i % 2 === 0 ? randomBytes(i + 1, length) : text(length, randomFrom(i));
+});
 
 const random = randomFrom(seed);
 const below = (limit: number): number => random() % limit;
@@ -78,7 +82,12 @@ async function packFiles({ bench, files }: World, first: number): Promise<void> 
     const parts = Array.from({ length: 2 + below(24) }, () => BLOCKS[below(BLOCKS.length)]);
     const bytes = Buffer.concat(parts);
     const tier = oneIn(2) ? FAST : SLOW;
-    const options = { tier, level: below(3), jumpRate: oneIn(3) ? 0.2 : Infinity };
+    const options = {
+      tier,
+      level: below(3),
+      chainBytes: [0, 20_000, 512 << 10][below(3)],
+      jumpRate: oneIn(3) ? 0.2 : Infinity,
+    };
     try {
       const batchBytes = [300_000, 1 << 20, 2 << 20][below(3)];
       const built = await buildRecipe(bench, ino, bytes, { ...options, batchBytes });

@@ -83,7 +83,8 @@ async function useGolden(context: TestContext, name: string): Promise<void> {
   await volume.mount(options);
   assert.deepEqual(readTree(volume.mountpoint), expected);
   const { storedAgainBytes } = (await volume.status()).savings;
-  assert.equal(storedAgainBytes > 0, archiveOf(2, 'copies').endsWith(`/${name}`));
+  const isOld = [1, 2].some((version) => archiveOf(version).endsWith(`/${name}`));
+  assert.equal(storedAgainBytes > 0, !isOld);
   await assertSound(volume);
   await demoteAgain(volume);
   const sum = await demoteNew(volume);

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { randomFrom, seed, type Random } from '../seed.js';
-import { native, type ChunkBatch, type PackedPlan, type PackWriter } from '../../src/native.js';
+import {
+  native,
+  type ChunkBatch,
+  type Encoding,
+  type PackedPlan,
+  type PackWriter,
+} from '../../src/native.js';
 
 export const VOLUME_ID = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
 export const FIRST_RECORD = 8192;
@@ -123,18 +129,20 @@ export async function cutFile(
   return cutting;
 }
 
+export const AS_IS: Encoding = { level: 0, chainBytes: 0 };
+
 /** Appends every chunk that is not zeros; gives the plan that reads the file back. */
 export async function appendFile(
   writer: PackWriter,
   packPath: string,
   cut: Cutting,
-  level: number,
+  { level, chainBytes }: Encoding,
   { packId = 7, volumeId = VOLUME_ID }: Pick<Packing, 'packId' | 'volumeId'> = {},
 ) {
   const rows = { packs: [] as number[], offsets: [] as number[], stored: [] as number[] };
   for (const batch of cut.batches) {
     const indexes = [...batch.lengths.keys()].filter((i) => batch.zero[i] === 0);
-    const chunks = await native.encodeChunks(batch, Uint32Array.from(indexes), level);
+    const chunks = await native.encodeChunks(batch, Uint32Array.from(indexes), level, chainBytes);
     const appended = await writer.append(chunks);
     chunks.release();
     let next = 0;
@@ -171,6 +179,8 @@ export interface Packed {
 
 export interface Packing {
   level?: number;
+  /** Bytes; 0 for chunks that don't depend on each other. */
+  chainBytes?: number;
   limits?: Limits;
   seal?: boolean;
   name?: string;
@@ -182,12 +192,12 @@ export interface Packing {
 
 /** Packs `data` into a pack of its own in `directory`. */
 export async function packData(directory: string, data: Buffer, packing: Packing = {}) {
-  const { level = 0, limits = SMALL, seal = false, name = 'data', cuts } = packing;
+  const { level = 0, chainBytes = 0, limits = SMALL, seal = false, name = 'data', cuts } = packing;
   const { packId = 7, volumeId = VOLUME_ID } = packing;
   const cut = await cutFile(storeFile(directory, name, data), limits, undefined, cuts);
   const packPath = join(directory, `${name}.pack`);
   const writer = native.createPackWriter(packPath, packId, volumeId);
-  const plan = await appendFile(writer, packPath, cut, level, { packId, volumeId });
+  const plan = await appendFile(writer, packPath, cut, { level, chainBytes }, { packId, volumeId });
   await writer.sync();
   if (seal) await writer.seal();
   writer.close();
