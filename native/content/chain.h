@@ -19,6 +19,7 @@ class ChainDecoder {
   uint64_t start() const { return start_; }
   // Bytes of all its chunks, at most; 0 before the first.
   size_t capacity() const { return capacity_; }
+  bool complete() const { return capacity_ > 0 && filled_ == capacity_; }
   // The record that was decoded last ends here.
   uint64_t next() const { return next_; }
   bool Follows(const RecordHeader& header, uint64_t offset) const {
@@ -54,10 +55,20 @@ class ChainDecoder {
 
 // A chain that readers share.
 struct SharedChain {
-  explicit SharedChain(uint64_t start) : decoder(start) {}
+  explicit SharedChain(uint64_t start) : decoder(start), read(start) {}
+
+  // Called with the mutex held for each record that was read to its end. True where all of the
+  // chain was, in order: nobody comes back to it.
+  bool ReadToEnd(uint64_t offset, uint32_t stored) {
+    in_order = in_order && offset == read;
+    read = offset + stored;
+    return in_order && decoder.complete() && read == decoder.next();
+  }
 
   std::mutex mutex;
   ChainDecoder decoder;  // guarded by mutex
+  uint64_t read;         // guarded by mutex; where the next record in order begins
+  bool in_order = true;  // guarded by mutex
 };
 
 // The chain of a pack (PackFile::id) whose first record is at `start`: as far as others decoded it,

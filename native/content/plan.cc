@@ -254,7 +254,14 @@ bool Plan::EmitChained(Request& request, const Run& run, size_t chunk, const Rec
     DropChain(pack.id(), start);
     return false;
   }
-  if (!request.from_medium) ChargeChain(pack.id(), decoder);
+  if (!request.from_medium) {
+    const bool to_end = starts_[chunk + 1] <= request.end;
+    if (to_end && chain->ReadToEnd(offset, header.stored())) {
+      DropChain(pack.id(), start);
+    } else {
+      ChargeChain(pack.id(), decoder);
+    }
+  }
   Emit(request, chunk, data);
   request.out->owners.push_back(decoder.data());
   return true;
