@@ -20,7 +20,9 @@ namespace {
 // As much as the chunk cache has: small files are also read in another order than their chains
 // have.
 constexpr size_t kKeptBytes = 64 << 20;
-// Each that is not decoded to its end has a context, a quarter of a megabyte.
+// Of a chain that is not decoded to its end.
+constexpr size_t kContextBytes = 256 << 10;
+// Those of which nothing is decoded yet, too.
 constexpr size_t kKeptChains = 256;
 
 // Names a chain: PackFile::id and where it begins.
@@ -187,7 +189,8 @@ std::shared_ptr<SharedChain> ChainAt(uint64_t pack, uint64_t start) {
 }
 
 void ChargeChain(uint64_t pack, const ChainDecoder& chain) {
-  kept.Charge({pack, chain.start()}, chain.capacity());
+  const auto context = chain.complete() ? 0 : kContextBytes;
+  kept.Charge({pack, chain.start()}, chain.capacity() + context);
 }
 
 void DropChain(uint64_t pack, uint64_t start) { kept.Drop({pack, start}); }

@@ -274,7 +274,10 @@ Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* leng
   if (!fd.valid()) return Status::FromErrno("open", path);
   PackContents contents;
   auto status = ScanOpen({fd.get(), path, false, contents});
-  if (!status.ok() || contents.valid_length == 0) return status;
+  if (!status.ok()) return status;
+  // What was there a moment ago may be there again.
+  if (contents.valid_length < valid_length) return Status::Error(EBADMSG, "repair", path);
+  if (contents.valid_length == 0) return status;
   if (contents.sealed) {
     *length = contents.file_length;
     return Status::Ok();

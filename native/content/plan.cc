@@ -22,6 +22,10 @@ constexpr uint64_t kGroupBytes = 1 << 20;
 constexpr uint64_t kSmallFile = 64 << 10;
 // Bytes of records before a chunk of which the same is true.
 constexpr uint64_t kSmallChain = 16 << 10;
+// Chains that a check goes on with.
+constexpr size_t kCheckedChains = 16;
+// A smaller share of a chain is copied out of it: an answer must not hold many chains.
+constexpr size_t kShareOfChain = 16;
 
 bool RowIsValid(const PlanDescription& rows, size_t i) {
   if (rows.lengths[i] == 0) return false;
@@ -58,8 +62,8 @@ struct Plan::Request {
   Damage* damage;
   bool at_once = false;      // Fails where a medium would have to be waited for.
   bool from_medium = false;  // Nothing may come from memory.
-  std::shared_ptr<SharedChain> chain = nullptr;  // Then: the chain that was read last.
-  uint64_t chain_pack = 0;
+  // Then: the chains that were read last, by PackFile::id.
+  std::vector<std::pair<uint64_t, std::shared_ptr<SharedChain>>> chains = {};
 };
 
 // Records side by side in one pack: chunks [first, last), read at once.
@@ -262,8 +266,14 @@ bool Plan::EmitChained(Request& request, const Run& run, size_t chunk, const Rec
       ChargeChain(pack.id(), decoder);
     }
   }
+  auto owner = decoder.data();
+  if (header.length < decoder.capacity() / kShareOfChain) {
+    owner = TakeBuffer(header.length);
+    memcpy(owner.get(), data, header.length);
+    data = owner.get();
+  }
   Emit(request, chunk, data);
-  request.out->owners.push_back(decoder.data());
+  request.out->owners.push_back(std::move(owner));
   return true;
 }
 
@@ -284,12 +294,14 @@ std::shared_ptr<uint8_t> Plan::ReadBefore(const Request& request, const PackFile
 std::shared_ptr<SharedChain> Plan::ChainFor(Request& request, const PackFile& pack,
                                             uint64_t start) {
   if (!request.from_medium) return ChainAt(pack.id(), start);
-  if (request.chain == nullptr || request.chain_pack != pack.id() ||
-      request.chain->decoder.start() != start) {
-    request.chain = std::make_shared<SharedChain>(start);
-    request.chain_pack = pack.id();
-  }
-  return request.chain;
+  auto& chains = request.chains;
+  const auto found = std::find_if(chains.begin(), chains.end(), [&](const auto& each) {
+    return each.first == pack.id() && each.second->decoder.start() == start;
+  });
+  if (found != chains.end()) return found->second;
+  if (chains.size() == kCheckedChains) chains.erase(chains.begin());
+  chains.emplace_back(pack.id(), std::make_shared<SharedChain>(start));
+  return chains.back().second;
 }
 
 // Keeps a chunk that the request ends in, or that it only touches. One stored as is gets copied:

@@ -7,8 +7,7 @@
  * - small packs, such as each unmount leaves one, are merged where a tier has many of about one size. The
  *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
  */
-import type { Tier } from '../tiers/types.js';
-import { contentError, errnoOf } from './errors.js';
+import { errnoOf } from './errors.js';
 import {
   COMPACT_BELOW,
   MERGE_BELOW_BYTES,
@@ -108,26 +107,20 @@ async function compactPack(
   const tier = parts.packs.readableTier(record.packId);
   if (!tier || !canCompact(parts, record)) return;
   const live = await liveChunks(parts, record.packId);
+  /** How much longer the copies are: what is live in a chain takes along what it needs of what is dead there. */
+  let growth = 1;
   for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
     const batch = live.slice(start, start + MOVE_BATCH_RECORDS);
-    checkRoomFor(parts, batch, tier);
+    const stored = batch.reduce((sum, { from }) => sum + from.stored, 0);
+    // The pack is still there: what is free must not go for copies that nothing is gained by yet.
+    if (stored * growth > parts.tiers.usage(tier).free) return;
     const moved = await moveChunks(parts, record.packId, batch, tier);
+    growth = Math.max(growth, moved / stored);
     report.bytesMoved += moved;
     report.bytesFreed -= moved;
   }
   if (record.live === 0) report.packsCompacted++;
   else if (!state.closing) state.stuck.add(record.packId);
-}
-
-/**
- * Chunks out of a chain that is not copied whole are stored anew, and may take what those before them took. @throws ENOSPC
- * where the tier would get full of copies while the pack is still there
- */
-function checkRoomFor({ tiers }: ContentParts, chunks: MovingChunk[], tier: Tier): void {
-  const most = chunks.reduce((sum, { from }) => sum + Math.max(from.stored, from.length), 0);
-  if (most > tiers.usage(tier).free) {
-    throw contentError('ENOSPC', `tier ${tier.name} has no room to compact a pack`);
-  }
 }
 
 /** The chunks that lie in a pack by the index, as its own records tell; damaged ones are left out. */

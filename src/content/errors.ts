@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 
 /** @param code such as `EIO`. */
 export function contentError(
-  code: 'EIO' | 'EBADMSG' | 'ENOENT' | 'ENOSPC' | 'ECANCELED',
+  code: 'EIO' | 'EBADMSG' | 'ENOENT' | 'ECANCELED',
   message: string,
 ): Error {
   return Object.assign(new Error(message), { code, errno: constants.errno[code] });
