@@ -20,9 +20,8 @@ namespace {
 // As much as the chunk cache has: small files are also read in another order than their chains
 // have.
 constexpr size_t kKeptBytes = 64 << 20;
-// Of a chain that is not decoded to its end.
-constexpr size_t kContextBytes = 256 << 10;
-// Those of which nothing is decoded yet, too.
+// Each that is not decoded to its end also has a context, a quarter of a megabyte: 64 MiB more at
+// most. To count these would halve what is kept, and have small files decoded again and again.
 constexpr size_t kKeptChains = 256;
 
 // Names a chain: PackFile::id and where it begins.
@@ -189,8 +188,7 @@ std::shared_ptr<SharedChain> ChainAt(uint64_t pack, uint64_t start) {
 }
 
 void ChargeChain(uint64_t pack, const ChainDecoder& chain) {
-  const auto context = chain.complete() ? 0 : kContextBytes;
-  kept.Charge({pack, chain.start()}, chain.capacity() + context);
+  kept.Charge({pack, chain.start()}, chain.capacity());
 }
 
 void DropChain(uint64_t pack, uint64_t start) { kept.Drop({pack, start}); }

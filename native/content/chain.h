@@ -74,7 +74,7 @@ struct SharedChain {
 // The chain of a pack (PackFile::id) whose first record is at `start`: as far as others decoded it,
 // or from its start. Those that were used last are kept, 64 MiB of them. All: any thread.
 std::shared_ptr<SharedChain> ChainAt(uint64_t pack, uint64_t start);
-// Counts what it takes, once that is known.
+// Counts the bytes of its chunks, once that is known.
 void ChargeChain(uint64_t pack, const ChainDecoder& chain);
 // Whoever asks next begins anew.
 void DropChain(uint64_t pack, uint64_t start);
