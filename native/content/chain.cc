@@ -6,11 +6,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <list>
-#include <unordered_map>
-#include <utility>
 
 #include "content/pack_file.h"
+#include "content/record_cache.h"
 #include "io/copy_buffer.h"
 
 namespace coral {
@@ -24,66 +22,9 @@ constexpr size_t kKeptBytes = 64 << 20;
 // most. To count these would halve what is kept, and have small files decoded again and again.
 constexpr size_t kKeptChains = 256;
 
-// Names a chain: PackFile::id and where it begins.
-using ChainKey = std::pair<uint64_t, uint64_t>;
-
-struct KeyHash {
-  size_t operator()(const ChainKey& key) const {
-    return (key.second ^ (key.first << 40)) * 0x9E3779B97F4A7C15;
-  }
-};
-
-class KeptChains {
- public:
-  std::shared_ptr<SharedChain> At(const ChainKey& key) {
-    std::lock_guard lock(mutex_);
-    const auto found = by_key_.find(key);
-    if (found != by_key_.end()) {
-      order_.splice(order_.begin(), order_, found->second);
-    } else {
-      order_.push_front({key, std::make_shared<SharedChain>(key.second)});
-      by_key_[key] = order_.begin();
-      if (order_.size() > kKeptChains) Erase(by_key_.find(order_.back().key));
-    }
-    return order_.front().chain;
-  }
-
-  void Charge(const ChainKey& key, size_t bytes) {
-    std::lock_guard lock(mutex_);
-    const auto found = by_key_.find(key);
-    if (found == by_key_.end()) return;
-    bytes_ += bytes - std::exchange(found->second->bytes, bytes);
-    while (bytes_ > kKeptBytes) Erase(by_key_.find(order_.back().key));
-  }
-
-  void Drop(const ChainKey& key) {
-    std::lock_guard lock(mutex_);
-    const auto found = by_key_.find(key);
-    if (found != by_key_.end()) Erase(found);
-  }
-
- private:
-  struct Kept {
-    ChainKey key;
-    std::shared_ptr<SharedChain> chain;
-    size_t bytes = 0;
-  };
-  using Map = std::unordered_map<ChainKey, std::list<Kept>::iterator, KeyHash>;
-
-  void Erase(Map::iterator entry) {
-    bytes_ -= entry->second->bytes;
-    order_.erase(entry->second);
-    by_key_.erase(entry);
-  }
-
-  std::mutex mutex_;
-  std::list<Kept> order_;  // guarded by mutex_; most recently used first
-  Map by_key_;             // guarded by mutex_
-  size_t bytes_ = 0;       // guarded by mutex_
-};
-
-// Never destroyed: pool threads outlive main.
-auto& kept = *new KeptChains;
+std::mutex kept_mutex;
+// By the first record; guarded by kept_mutex; never destroyed, since pool threads outlive main
+auto& kept = *new RecordCache<std::shared_ptr<SharedChain>>(kKeptBytes, kKeptChains);
 
 // How many bytes a chain has at most, by its first payload; 0 where that is none, or too many.
 // Frames of formats before 1.0, which zstd may know too and holds to no limit, are none.
@@ -184,13 +125,22 @@ const uint8_t* ChainDecoder::Find(uint64_t offset, uint32_t length) const {
 }
 
 std::shared_ptr<SharedChain> ChainAt(uint64_t pack, uint64_t start) {
-  return kept.At({pack, start});
+  const RecordKey key{pack, start};
+  std::lock_guard lock(kept_mutex);
+  if (const auto* found = kept.Find(key)) return *found;
+  auto chain = std::make_shared<SharedChain>(start);
+  kept.Put(key, chain, 0);
+  return chain;
 }
 
 void ChargeChain(uint64_t pack, const ChainDecoder& chain) {
-  kept.Charge({pack, chain.start()}, chain.capacity());
+  std::lock_guard lock(kept_mutex);
+  kept.Resize({pack, chain.start()}, chain.capacity());
 }
 
-void DropChain(uint64_t pack, uint64_t start) { kept.Drop({pack, start}); }
+void DropChain(uint64_t pack, uint64_t start) {
+  std::lock_guard lock(kept_mutex);
+  kept.Drop({pack, start});
+}
 
 }  // namespace coral

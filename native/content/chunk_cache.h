@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "content/record_cache.h"
+
 namespace coral {
 
 struct CachedChunk {
@@ -14,17 +16,9 @@ struct CachedChunk {
   uint32_t length = 0;
 };
 
-// Names a record: PackFile::id and its offset there.
-struct ChunkKey {
-  uint64_t pack = 0;
-  uint64_t offset = 0;
-
-  bool operator==(const ChunkKey&) const = default;
-};
-
 // All: any thread. One cache for the process, 64 MiB.
-CachedChunk FindCached(const ChunkKey& key);
-void Cache(const ChunkKey& key, CachedChunk chunk);
-void DropCached(const ChunkKey& key);
+CachedChunk FindCached(const RecordKey& key);
+void Cache(const RecordKey& key, CachedChunk chunk);
+void DropCached(const RecordKey& key);
 
 }  // namespace coral

@@ -154,7 +154,7 @@ Status Plan::ReadRange(Request& request, size_t first) {
 
 bool Plan::ReadCached(Request& request, size_t chunk) {
   if (!request.cached || !IsPartial(request, chunk)) return false;
-  const ChunkKey key{PackOf(chunk).id(), rows_.offsets[chunk]};
+  const RecordKey key{PackOf(chunk).id(), rows_.offsets[chunk]};
   auto found = FindCached(key);
   if (found.data == nullptr || found.length != rows_.lengths[chunk]) return false;
   Emit(request, chunk, found.data.get());
@@ -189,7 +189,7 @@ Status Plan::ReadRun(Request& request, const Run& run) {
       return Fail(request, chunk, status.ok() ? "the pack is too short" : "the pack can't be read");
     }
     if (!DecodeRecord(request, run, chunk, buffer)) {
-      return Fail(request, chunk, "the record's checksum is wrong");
+      return Fail(request, chunk, "the record, or one that it depends on, is damaged");
     }
   }
   return Status::Ok();
@@ -251,7 +251,9 @@ bool Plan::EmitChained(Request& request, const Run& run, size_t chunk, const Rec
       return false;
     }
     next = decoder.next();
-    return decoder.AppendAll(bytes - (offset - next), offset + header.stored(), run.seed);
+    // This record was checked, those before it in the run may not have been.
+    return decoder.AppendAll(bytes - (offset - next), offset, run.seed) &&
+           decoder.Append(header, offset, bytes + kRecordHeaderSize);
   };
   const uint8_t* data = decode() ? decoder.Find(offset, header.length) : nullptr;
   if (data == nullptr) {

@@ -6,6 +6,7 @@ import { loadPacks } from '../../src/content/packs.js';
 import { encodePack, packKey } from '../../src/content/records.js';
 import { readSavings } from '../../src/content/savings.js';
 import { openStore } from '../../src/store/store.js';
+import type { Tier } from '../../src/tiers/types.js';
 import { text } from '../native/content-kit.js';
 import { randomFrom } from '../seed.js';
 import {
@@ -136,6 +137,22 @@ test('versions of which some are deleted never take more than all of them did', 
   await bench.content.reclaimAll();
   assert.ok(packBytes(bench) <= before, `${packBytes(bench)} instead of ${before}`);
   for (const [ino, bytes] of files) await assertReads(bench, ino, bytes);
+});
+
+test('a tier that has room for what is live, but not decoded, is compacted', async (t) => {
+  const keep = text(6 * MIB, randomFrom(9));
+  const { storedBytes } = await packFile(bench, 10, keep, { level: 3 });
+  await packFile(bench, 11, randomBytes(10, 20 * MIB));
+  bench.content.releaseRecipe(11);
+  const { usage } = bench.tiers;
+  t.mock.method(bench.tiers, 'usage', (tier: Tier) => ({
+    ...usage(tier),
+    free: storedBytes + MIB,
+  }));
+  assert.ok(storedBytes + MIB < keep.length);
+  const { packsCompacted } = await bench.content.reclaimAll();
+  assert.equal(packsCompacted, 1);
+  await assertReads(bench, 10, keep);
 });
 
 test('a pack with one small file is left as it is, for a copy would be no smaller', async () => {

@@ -154,6 +154,18 @@ test('a crash at any byte of a repair costs nothing: it is repeated', async (t) 
   }
 });
 
+test('a repair that finds less than the scan before it changes nothing', async (t) => {
+  const directory = temporaryDirectory(t);
+  const packed = await packData(directory, noise(9_000, randomFrom(testSeed(t))));
+  const { validLength } = await native.scanPack(packed.packPath, false);
+  const { offsets } = packed.plan;
+  const bytes = readFileSync(packed.packPath);
+  bytes[offsets[offsets.length - 1] + RECORD_HEADER] ^= 1;
+  writeFileSync(packed.packPath, bytes);
+  await assert.rejects(native.repairPack(packed.packPath, validLength), { code: 'EBADMSG' });
+  assert.ok(readFileSync(packed.packPath).equals(bytes));
+});
+
 test('one rotten record does not cost those that were written after it', async (t) => {
   const directory = temporaryDirectory(t);
   const packed = await packData(directory, noise(9_000, randomFrom(testSeed(t))));
