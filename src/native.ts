@@ -109,8 +109,11 @@ export interface FuseSession {
    * from something else. Before its data changes: what is pushed is the old data.
    */
   endReadAhead(ino: number): Promise<void>;
-  /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
-  expireAttributes(ino: number): void;
+  /**
+   * The kernel asks for the access time of an inode again: from now on, or once it was read where it has no data of it.
+   * Only for one that is open.
+   */
+  expireAccessTime(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
 }
 

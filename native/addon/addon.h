@@ -17,6 +17,13 @@ void RegisterFuse(Napi::Env env, Napi::Object exports);
 void RegisterContent(Napi::Env env, Napi::Object exports);
 void RegisterLibfuse2(Napi::Env env, Napi::Object exports);
 
+// Keeps a class for as long as the environment: for the function that makes its objects.
+inline std::shared_ptr<Napi::FunctionReference> NewClass(Napi::Function constructor) {
+  auto kept = std::make_shared<Napi::FunctionReference>(Napi::Persistent(constructor));
+  kept->SuppressDestruct();
+  return kept;
+}
+
 // What a PlanHandle reads from; null where `plan_handle` is none, or closed.
 std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle);
 

@@ -7,14 +7,6 @@
 
 namespace coral::addon {
 
-struct PlanHolder {
-  std::shared_ptr<Plan> plan;  // Null once closed.
-};
-template <>
-struct HandleTag<PlanHolder> {
-  static constexpr napi_type_tag value = {0x636f72616c2d706c, 0x616e2d68616e646c};
-};
-
 // What a check found. A later one may go on with its digest.
 struct PlanCheck {
   FileDigest digest;
@@ -28,11 +20,6 @@ struct HandleTag<PlanCheck> {
 namespace {
 
 constexpr uint64_t kMaxReadLength = 64 << 20;
-
-std::shared_ptr<Plan> PlanOf(Napi::Value value) {
-  const auto holder = HeldBy<PlanHolder>(value);
-  return holder == nullptr ? nullptr : holder->plan;
-}
 
 bool ReadPaths(Napi::Value value, std::vector<std::string>* paths) {
   if (!value.IsArray()) return false;
@@ -71,17 +58,46 @@ bool ReadDescription(Napi::Value value, PlanDescription* description) {
          ReadVolumeId(object.Get("volumeId"), &description->volume_id);
 }
 
-Napi::Value OpenPlan(const Napi::CallbackInfo& info) {
-  PlanDescription description;
-  if (!ReadDescription(info[0], &description)) return ThrowInvalid(info.Env(), "open plan");
-  auto holder = std::make_shared<PlanHolder>();
-  const auto status = Plan::Open(std::move(description), &holder->plan);
-  if (ThrowIfError(info.Env(), status)) return info.Env().Undefined();
-  auto object = NewHolder(info.Env(), holder);
-  object.Set("size", Napi::Number::New(info.Env(), static_cast<double>(holder->plan->size())));
-  AddMethod(object, "close", [holder](const Napi::CallbackInfo&) { holder->plan.reset(); });
-  return object;
-}
+// A class, since one is made at each open of a packed file: a function for each would cost more
+// than the rest.
+class PlanHandle : public Napi::ObjectWrap<PlanHandle> {
+ public:
+  static Napi::Function Class(Napi::Env env) {
+    return DefineClass(env, "PlanHandle",
+                       {InstanceAccessor<&PlanHandle::Size>("size", napi_enumerable),
+                        InstanceMethod<&PlanHandle::Close>("close")});
+  }
+
+  explicit PlanHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    PlanDescription description;
+    if (!ReadDescription(info[0], &description)) {
+      ThrowInvalid(info.Env(), "open plan");
+      return;
+    }
+    size_ = description.size;
+    if (ThrowIfError(info.Env(), Plan::Open(std::move(description), &plan_))) return;
+    info.This().As<Napi::Object>().TypeTag(&kTag);
+  }
+
+  // Null where it is no such handle, or closed.
+  static std::shared_ptr<Plan> PlanOf(Napi::Value value) {
+    if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) return nullptr;
+    return Unwrap(value.As<Napi::Object>())->plan_;
+  }
+
+ private:
+  static constexpr napi_type_tag kTag = {0x636f72616c2d706c, 0x616e2d68616e646c};
+
+  Napi::Value Size(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(size_));
+  }
+  void Close(const Napi::CallbackInfo&) { plan_.reset(); }
+
+  std::shared_ptr<Plan> plan_;
+  uint64_t size_ = 0;
+};
+
+std::shared_ptr<Plan> PlanOf(Napi::Value value) { return PlanHandle::PlanOf(value); }
 
 Napi::Value NewDigest(Napi::Env env, const FileDigest::Value& digest) {
   return Napi::Buffer<uint8_t>::Copy(env, digest.data(), digest.size());
@@ -208,8 +224,11 @@ Napi::Value SetRate(const Napi::CallbackInfo& info) {
 
 std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle) { return PlanOf(plan_handle); }
 
-void RegisterPlans(Napi::Env, Napi::Object exports) {
-  AddMethod(exports, "openPlan", OpenPlan);
+void RegisterPlans(Napi::Env env, Napi::Object exports) {
+  AddMethod(exports, "openPlan",
+            [constructor = NewClass(PlanHandle::Class(env))](const Napi::CallbackInfo& info) {
+              return constructor->New({info[0]});
+            });
   AddMethod(exports, "checkPlan", Check);
   AddMethod(exports, "hydrate", HydratePlan);
   AddMethod(exports, "readPlan", ReadPlan);

@@ -51,7 +51,7 @@ Napi::Function SessionWrap::Class(Napi::Env env) {
        InstanceMethod<&SessionWrap::InvalidateInode>("invalidateInode"),
        InstanceMethod<&SessionWrap::WriteBack>("writeBack"),
        InstanceMethod<&SessionWrap::EndReadAhead>("endReadAhead"),
-       InstanceMethod<&SessionWrap::ExpireAttributes>("expireAttributes"),
+       InstanceMethod<&SessionWrap::ExpireAccessTime>("expireAccessTime"),
        InstanceMethod<&SessionWrap::InvalidateEntry>("invalidateEntry")});
 }
 
@@ -302,13 +302,10 @@ void SessionWrap::TearDown() {
 }
 
 void RegisterSession(Napi::Env env, Napi::Object exports) {
-  // The class stays with the function that makes sessions, for as long as the environment.
-  auto constructor =
-      std::make_shared<Napi::FunctionReference>(Napi::Persistent(SessionWrap::Class(env)));
-  constructor->SuppressDestruct();
   exports.Set("createSession", Napi::Function::New(
                                    env,
-                                   [constructor](const Napi::CallbackInfo& info) -> Napi::Value {
+                                   [constructor = NewClass(SessionWrap::Class(env))](
+                                       const Napi::CallbackInfo& info) -> Napi::Value {
                                      return constructor->New({info[0], info[1]});
                                    },
                                    "createSession"));

@@ -44,7 +44,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   void InvalidateInode(const Napi::CallbackInfo& info);
   Napi::Value WriteBack(const Napi::CallbackInfo& info);
   Napi::Value EndReadAhead(const Napi::CallbackInfo& info);
-  void ExpireAttributes(const Napi::CallbackInfo& info);
+  void ExpireAccessTime(const Napi::CallbackInfo& info);
   void InvalidateEntry(const Napi::CallbackInfo& info);
 
   fuse::SessionEvents Events();

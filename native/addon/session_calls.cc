@@ -132,10 +132,10 @@ Napi::Value SessionWrap::EndReadAhead(const Napi::CallbackInfo& info) {
       [](Napi::Env env) { return env.Undefined(); });
 }
 
-void SessionWrap::ExpireAttributes(const Napi::CallbackInfo& info) {
+void SessionWrap::ExpireAccessTime(const Napi::CallbackInfo& info) {
   Args args(info);
   const uint64_t ino = Id(args, 0);
-  if (args.ok() && !stopped_) session_->notifier().ExpireAttributes(ino);
+  if (args.ok() && !stopped_) session_->ExpireAccessTime(ino);
 }
 
 void SessionWrap::InvalidateEntry(const Napi::CallbackInfo& info) {

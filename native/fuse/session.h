@@ -69,6 +69,12 @@ class Session {
   // served from something else: before its data changes.
   void EndReadAhead(uint64_t ino) { read_ahead_.Hold(ino); }
 
+  // The kernel asks for the access time of the inode again, from now on or once it was read: where
+  // it has to ask for the data it does so by itself.
+  void ExpireAccessTime(uint64_t ino) const {
+    if (inodes_.MayBeCached(ino)) notifier_.ExpireAttributes(ino);
+  }
+
   const Device& device() const { return device_; }
   Notifier& notifier() { return notifier_; }
 

@@ -36,7 +36,7 @@ export function openedForReading(ctx: Context, file: OpenFile, inode: Inode, fla
   const { sec, nsec } = now();
   if (mayWrite(flags) || !setAccessTime(ctx, inode, sec, nsec)) return;
   ctx.namespace.update(inode);
-  ctx.server.expireAttributes(inode.ino);
+  ctx.server.expireAccessTime(inode.ino);
 }
 
 /** Under relatime: the kernel sets the access time of a backing file when it is read next. */

@@ -120,10 +120,10 @@ function packedOpened(ctx: Context, file: OpenFile, inode: Inode, flags: number)
 
 function promoteOnOpen(ctx: Context, inode: Inode): void {
   if (inode.plainTier !== 0 || inode.nlink === 0) return;
-  const placement = ctx.placing.placementOf(inode);
-  if (placement.promote !== 'open') return;
+  const placed = ctx.placing.tierOnOpen(inode);
+  if (placed === undefined) return;
   const pinned = ctx.tiers.byId(pinOf(ctx.namespace, inode.ino));
-  const tier = pinned?.name ?? placement.tier;
+  const tier = pinned?.name ?? placed;
   const options = { pack: false, because: 'opened', urgent: false };
   ctx.migration.submit('promote', inode.ino, tier, options);
 }

@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache';
 import type { FileClass } from '../config/file-class.js';
 import { classifyByPath } from '../policy/classify.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
-import type { Placement } from '../policy/types.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode } from '../namespace/types.js';
 import type { Tier } from '../tiers/types.js';
@@ -45,9 +44,14 @@ export class Placing {
     return classifyByPath(this.pathIn(parent, name));
   }
 
-  placementOf(inode: Inode): Placement {
+  /** Where a packed file goes because it is opened, if anywhere. */
+  tierOnOpen(inode: Inode): string | undefined {
+    // Which placement it is takes as long as the rest of an open.
+    if (!this.rules.maySay('open')) return undefined;
     const path = this.pathIn(inode.parent, inode.name);
-    return this.rules.placementFor({ path, fileClass: inode.fileClass, size: inode.size });
+    const facts = { path, fileClass: inode.fileClass, size: inode.size };
+    const { promote, tier } = this.rules.placementFor(facts);
+    return promote === 'open' ? tier : undefined;
   }
 
   /** Tiers for the data of a new file, best first: the pinned or placed one, then the others in order. */

@@ -28,8 +28,11 @@ export interface DataServer {
    * until it is served from something else.
    */
   endReadAhead(ino: number): Promise<void>;
-  /** The kernel asks for the attributes of an inode again, from now on. Only for one that is open. */
-  expireAttributes(ino: number): void;
+  /**
+   * The kernel asks for the access time of an inode again: from now on, or once it was read where it has no data of it.
+   * Only for one that is open.
+   */
+  expireAccessTime(ino: number): void;
   invalidateEntry(parent: number, name: Buffer): void;
 }
 
@@ -43,7 +46,7 @@ export const DETACHED: DataServer = {
   invalidateInode: () => undefined,
   writeBack: () => Promise.resolve(),
   endReadAhead: () => Promise.resolve(),
-  expireAttributes: () => undefined,
+  expireAccessTime: () => undefined,
   invalidateEntry: () => undefined,
 };
 

@@ -15,6 +15,8 @@ export type RuleFacts = Pick<FileFacts, 'path' | 'size' | 'fileClass'>;
 
 export interface RuleSet {
   placementFor(facts: RuleFacts): Placement;
+  /** Whether any placement may say so. */
+  maySay(promote: Placement['promote']): boolean;
 }
 
 /** Tier names, or `fastest` and `slowest` of whatever the volume has. */
@@ -133,6 +135,9 @@ export function compileRules(
       const fits = !placement.pack || facts.size <= largestPacked;
       return fits ? placement : keptPlain(placement, largestPacked);
     },
+    maySay: (promote) =>
+      defaults.some(({ placement }) => placement.promote === promote) ||
+      rules.some(({ place }) => place.promote === promote),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Extended attributes: the user's own are kept, the filesystem's are virtual and never copied along. */
 import assert from 'node:assert/strict';
-import { readlink } from 'node:fs/promises';
+import { open, readlink, utimes } from 'node:fs/promises';
 import { scenario } from './harness.js';
 import { MiB, noise, put } from './content.js';
 import { must, run } from '../../scripts/lib/process.js';
@@ -57,6 +57,18 @@ scenario('pinning to a tier that is not there is refused', {}, async (volume) =>
   const args = ['-n', 'user.coral-reef.pin', '-v', 'tape', volume.at('file')];
   assert.notEqual((await run('setfattr', args)).code, 0);
   assert.equal((await volume.where('file')).pinned, null);
+});
+
+scenario('reading a packed file moves its access time', {}, async (volume) => {
+  await put(volume.at('file'), noise(1000));
+  await volume.demote('file');
+  for (const data of ['asked for by the kernel', 'in its cache']) {
+    await utimes(volume.at('file'), 1000, 2000);
+    const handle = await open(volume.at('file'));
+    assert.equal((await handle.read(Buffer.alloc(1000))).bytesRead, 1000);
+    assert.ok((await handle.stat()).atimeMs > 2_000_000, data);
+    await handle.close();
+  }
 });
 
 scenario('symbolic links keep their target, also a dangling one', {}, async (volume) => {

@@ -190,7 +190,7 @@ function serverNoting(calls: string[]): DataServer {
     invalidateInode: note('invalidateInode'),
     endReadAhead: (ino) => Promise.resolve(void calls.push(`endReadAhead ${ino}`)),
     writeBack: (ino) => Promise.resolve(void calls.push(`writeBack ${ino}`)),
-    expireAttributes: () => undefined,
+    expireAccessTime: () => undefined,
     invalidateEntry: note('invalidateEntry'),
   };
 }

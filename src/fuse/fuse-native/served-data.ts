@@ -67,7 +67,7 @@ export class ServedData implements DataServer {
     return Promise.resolve();
   }
 
-  expireAttributes(): void {
+  expireAccessTime(): void {
     // As above.
   }
 
