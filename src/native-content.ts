@@ -121,8 +121,10 @@ export interface PackWriter {
   ): Promise<AppendResult>;
   /** fdatasync of what was appended before; may run beside the other calls. */
   sync(): Promise<void>;
-  /** Writes the index and the footer, syncs. The pack is then immutable. */
+  /** Writes the index and the footer, syncs, and writes the parity. The pack is then immutable. */
   seal(): Promise<void>;
+  /** Writes the parity of what is in the pack so far. */
+  writeParity(): Promise<void>;
   close(): void;
 }
 
@@ -197,6 +199,17 @@ export interface NativeContent {
   scanPack(path: string, deep: boolean): Promise<PackScan>;
   /** Cuts a torn tail off and seals: the crash recovery of an open pack. @returns the final length. */
   repairPack(path: string, validLength: number): Promise<number>;
+  /**
+   * Reads a sealed pack and writes its parity beside it; one that is sealed by its writer has it at once. Obeys the
+   * background rate. @throws ECANCELED, ENOSPC and others, with `path`
+   */
+  makeParity(path: string, control?: CopyControl): Promise<void>;
+  /**
+   * Looks at records of a sealed pack, and at those before them in their chains; what is damaged is written anew
+   * where the pack's parity has it. @returns for each record 1 where it is good now, else 0.
+   * @throws ENOENT where there is no parity, EBADMSG where it is bad or of another pack
+   */
+  mendRecords(path: string, offsets: Float64Array, stored: Uint32Array): Promise<Uint32Array>;
   /** Opens every pack of the plan. @throws ENOENT and others of open(2), with `path`. */
   openPlan(plan: PackedPlan): PlanHandle;
   /**

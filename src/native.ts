@@ -54,8 +54,11 @@ export interface FuseCallbacks {
   onRequests(length: number): void;
   /** The connection ended: 0 for unmounted or aborted, else the errno of the failed read. */
   onEnd(errno: number): void;
-  /** A chunk of a packed inode failed its checks and a reader got EIO. `chunk` indexes the plan. */
-  onDamage(ino: number, chunk: number, packPath: string, reason: string): void;
+  /**
+   * A READ met a chunk of a packed inode that failed its checks, and waits: for `retry`, or for `respond` with EIO.
+   * `chunk` indexes the plan.
+   */
+  onDamage(unique: number, ino: number, chunk: number, packPath: string, reason: string): void;
 }
 
 /** Results beside payload lengths and negative errnos. */
@@ -84,7 +87,8 @@ export interface FuseSession {
   respond(unique: number, errno: number, payload?: Buffer): void;
   /**
    * A READ or WRITE for an inode that is not served: JavaScript saw it (a WRITE without its data) and
-   * its result was PENDING; after `servePlain` or `servePacked` this hands it to the native threads.
+   * its result was PENDING; after `servePlain` or `servePacked` this hands it to the native threads. Also a READ that
+   * `onDamage` told of.
    */
   retry(unique: number): void;
   /** Registers a backing file. @returns its backing id. @throws EPERM, EOPNOTSUPP, ELOOP. */

@@ -4,6 +4,7 @@
 #include "addon/content.h"
 #include "content/pack_scan.h"
 #include "content/pack_writer.h"
+#include "content/parity.h"
 #include "io/copy_rate.h"
 
 namespace coral::addon {
@@ -144,6 +145,11 @@ Napi::Object NewWriter(Napi::Env env, std::shared_ptr<PackWriter> writer) {
         info.Env(), handle, WorkerPool::Background(), [](PackWriter& held) { return held.Seal(); },
         Undefined);
   });
+  AddMethod(object, "writeParity", [handle](const Napi::CallbackInfo& info) {
+    return RunOnWriter(
+        info.Env(), handle, WorkerPool::Background(),
+        [](PackWriter& held) { return held.WriteParity(); }, Undefined);
+  });
   AddMethod(object, "close", [handle](const Napi::CallbackInfo&) { Close(handle); });
   return object;
 }
@@ -223,6 +229,31 @@ Napi::Value Repair(const Napi::CallbackInfo& info) {
       });
 }
 
+Napi::Value MakeParityOf(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return Rejected(info.Env(), Status::Error(EINVAL, "make parity"));
+  return RunAsync(
+      info.Env(), CopyPool(),
+      [path = info[0].As<Napi::String>().Utf8Value(), control = ControlOf(info[1])] {
+        return MakeParity(path, *control);
+      },
+      Undefined);
+}
+
+Napi::Value Mend(const Napi::CallbackInfo& info) {
+  RecordPlaces records;
+  if (!info[0].IsString() || !ReadOffsets(info[1], &records.offsets) ||
+      !ReadUint32s(info[2], &records.stored) || records.offsets.size() != records.stored.size()) {
+    return Rejected(info.Env(), Status::Error(EINVAL, "mend records"));
+  }
+  auto good = std::make_shared<std::vector<uint32_t>>();
+  return RunAsync(
+      info.Env(), WorkerPool::Background(),
+      [path = info[0].As<Napi::String>().Utf8Value(), records = std::move(records), good] {
+        return MendRecords(path, records, good.get());
+      },
+      [good](Napi::Env env) { return NewUint32Array(env, *good); });
+}
+
 }  // namespace
 
 void RegisterPacks(Napi::Env, Napi::Object exports) {
@@ -230,6 +261,8 @@ void RegisterPacks(Napi::Env, Napi::Object exports) {
   AddMethod(exports, "createPackWriter", CreatePackWriter);
   AddMethod(exports, "scanPack", Scan);
   AddMethod(exports, "repairPack", Repair);
+  AddMethod(exports, "makeParity", MakeParityOf);
+  AddMethod(exports, "mendRecords", Mend);
 }
 
 }  // namespace coral::addon

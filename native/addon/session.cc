@@ -98,9 +98,9 @@ fuse::SessionEvents SessionWrap::Events() {
               if (side->wrap != nullptr) side->wrap->DrainInbox();
             });
           },
-          [tasks = tasks_, side = side_](uint64_t ino, const Damage& damage) {
-            tasks->Post([side, ino, damage](Napi::Env) {
-              if (side->wrap != nullptr) side->wrap->OnDamage(ino, damage);
+          [tasks = tasks_, side = side_] {
+            tasks->Post([side](Napi::Env) {
+              if (side->wrap != nullptr) side->wrap->TakeDamaged();
             });
           }};
 }
@@ -249,15 +249,27 @@ void SessionWrap::OnEnd(int error) {
   napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
 }
 
-void SessionWrap::OnDamage(uint64_t ino, const Damage& damage) {
+void SessionWrap::TakeDamaged() {
+  if (stopped_) return;
+  for (auto& read : session_->TakeDamaged()) OnDamage(std::move(read));
+}
+
+// JavaScript answers it, or has it tried again.
+void SessionWrap::OnDamage(fuse::DamagedRead read) {
   const Napi::HandleScope scope(Env());
+  const auto [unique, ino] = std::pair(read.request.header().unique, read.request.header().nodeid);
   const auto callback = callbacks_.Value().Get("onDamage");
-  if (!callback.IsFunction()) return;
+  if (!callback.IsFunction()) return session_->Respond(unique, EIO, nullptr, 0);
+  session_->Park(std::move(read.request));
+  session_->SetPending(unique);
   callback.As<Napi::Function>().Call(
       callbacks_.Value(),
-      {Napi::Number::New(Env(), static_cast<double>(ino)), Napi::Number::New(Env(), damage.chunk),
-       Napi::String::New(Env(), damage.pack_path), Napi::String::New(Env(), damage.reason)});
+      {Napi::Number::New(Env(), static_cast<double>(unique)),
+       Napi::Number::New(Env(), static_cast<double>(ino)),
+       Napi::Number::New(Env(), read.damage.chunk), Napi::String::New(Env(), read.damage.pack_path),
+       Napi::String::New(Env(), read.damage.reason)});
   if (!Env().IsExceptionPending()) return;
+  session_->Respond(unique, EIO, nullptr, 0);
   napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
 }
 

@@ -61,7 +61,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   bool CallOnRequests(size_t length);
   void Finish(int64_t result);
   void OnEnd(int error);
-  void OnDamage(uint64_t ino, const Damage& damage);
+  void TakeDamaged();
+  void OnDamage(fuse::DamagedRead read);
   void StopPolling();
   // Ends everything while the environment goes down.
   void TearDown();

@@ -254,7 +254,8 @@ Status Reseal(int fd, const PackContents& contents, uint64_t end,
     if (!status.ok()) return status;
   }
   if (fdatasync(fd) != 0) return Status::FromErrno("fdatasync");
-  auto status = WriteIndexAndFooter(fd, contents.identity, end, entries);
+  auto tail = IndexAndFooter(contents.identity, end, entries);
+  auto status = WriteAt(fd, {{tail.data(), tail.size()}}, end);
   if (!status.ok()) return status;
   return fdatasync(fd) == 0 ? Status::Ok() : Status::FromErrno("fdatasync");
 }
@@ -294,6 +295,8 @@ Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* leng
     end = entry.offset + entry.stored;
     if (!is_bad) entries.push_back(entry);
   }
+  // Parity of what lies there now would mend nothing of what is to lie there.
+  unlink(ParityPath(path).c_str());
   status = Reseal(fd.get(), contents, end, entries);
   if (!status.ok()) return Status::Error(status.error(), status.syscall(), path);
   *length = end + entries.size() * kIndexEntrySize + kPackFooterSize;

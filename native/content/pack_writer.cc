@@ -37,8 +37,8 @@ iovec Part(const void* data, size_t length) { return {const_cast<void*>(data), l
 
 }  // namespace
 
-Status WriteIndexAndFooter(int fd, const PackIdentity& identity, uint64_t offset,
-                           const std::vector<IndexEntry>& entries) {
+std::vector<uint8_t> IndexAndFooter(const PackIdentity& identity, uint64_t offset,
+                                    const std::vector<IndexEntry>& entries) {
   std::vector<uint8_t> tail(entries.size() * kIndexEntrySize + kPackFooterSize);
   for (size_t i = 0; i < entries.size(); i++) {
     EncodeIndexEntry(entries[i], &tail[i * kIndexEntrySize]);
@@ -47,7 +47,7 @@ Status WriteIndexAndFooter(int fd, const PackIdentity& identity, uint64_t offset
   EncodePackFooter({identity, static_cast<uint32_t>(entries.size()), offset,
                     Checksum(tail.data(), index_length)},
                    &tail[index_length]);
-  return WriteAt(fd, {Part(tail.data(), tail.size())}, offset);
+  return tail;
 }
 
 Status PackWriter::Create(const std::string& path, const PackIdentity& identity,
@@ -63,6 +63,7 @@ Status PackWriter::Create(const std::string& path, const PackIdentity& identity,
     return WithPath(status, path);
   }
   *writer = std::make_shared<PackWriter>(std::move(fd), path, identity);
+  (*writer)->parity_.Add(0, start.data(), start.size());
   return Status::Ok();
 }
 
@@ -102,6 +103,11 @@ Status PackWriter::Write(const std::vector<EncodedChunk>& chunks, Appended* appe
   if (!status.ok()) {
     RollBack(start, entries_.size());
     return WithPath(status, path_);
+  }
+  for (size_t i = 0; i < chunks.size(); i++) {
+    const auto at = entries[i].offset;
+    parity_.Add(at, headers[i].data(), headers[i].size());
+    parity_.Add(at + headers[i].size(), chunks[i].payload, chunks[i].header.payload);
   }
   for (const auto& entry : entries) {
     appended->offsets.push_back(entry.offset);
@@ -154,6 +160,7 @@ Status PackWriter::CopyRecords(const std::string& source_path, uint64_t source_i
     if (status.ok() && chunks.empty()) return status;
     if (status.ok()) status = Write(chunks, appended);
     if (!status.ok()) {
+      parity_whole_ = parity_whole_ && size_ == size;
       RollBack(size, entries);
       return status;
     }
@@ -179,7 +186,8 @@ Status PackWriter::Seal() {
   // First the records: the footer must not outlive, over a power cut, what it vouches for.
   status = Sync();
   if (!status.ok()) return status;
-  status = WriteIndexAndFooter(fd_.get(), identity_, size_, entries_);
+  const auto tail = IndexAndFooter(identity_, size_, entries_);
+  status = WriteAt(fd_.get(), {Part(tail.data(), tail.size())}, size_);
   if (!status.ok()) {
     // No room for the index leaves a pack that a later attempt can seal.
     RollBack(size_, entries_.size());
@@ -187,9 +195,16 @@ Status PackWriter::Seal() {
   }
   status = Sync();
   if (!status.ok()) return status;
-  size_ += entries_.size() * kIndexEntrySize + kPackFooterSize;
+  parity_.Add(size_, tail.data(), tail.size());
+  size_ += tail.size();
   sealed_ = true;
+  // Where it fails, for want of space, it is made later.
+  static_cast<void>(WriteParity());
   return Status::Ok();
+}
+
+Status PackWriter::WriteParity() const {
+  return parity_whole_ ? parity_.Write(path_, identity_, size_) : Status::Ok();
 }
 
 }  // namespace coral

@@ -15,6 +15,7 @@
 #include "content/encode_chunks.h"
 #include "content/pack_file.h"
 #include "content/pack_format.h"
+#include "content/parity.h"
 #include "content/record_copy.h"
 #include "io/copy_control.h"
 #include "io/status.h"
@@ -27,10 +28,10 @@ struct Appended {
   std::vector<uint32_t> stored;  // Header included.
 };
 
-// Writes what makes a pack sealed, at `offset`, where its records end. The caller syncs before and
-// after.
-Status WriteIndexAndFooter(int fd, const PackIdentity& identity, uint64_t offset,
-                           const std::vector<IndexEntry>& entries);
+// What makes a pack sealed, to be written at `offset`, where its records end, with a sync before
+// and after.
+std::vector<uint8_t> IndexAndFooter(const PackIdentity& identity, uint64_t offset,
+                                    const std::vector<IndexEntry>& entries);
 
 class PackWriter {
  public:
@@ -49,7 +50,10 @@ class PackWriter {
   // from its first record on, the records are made anew: they may have another length.
   Status CopyRecords(const std::string& source_path, uint64_t source_id,
                      const RecordPlaces& records, CopyControl& control, Appended* appended);
+  // Writes the pack's parity beside it, too.
   Status Seal();
+  // Writes the parity of what is there so far.
+  Status WriteParity() const;
 
   // Any thread, beside the others: what was appended before the call is durable after it.
   Status Sync();
@@ -73,6 +77,8 @@ class PackWriter {
   // Used by one call at a time.
   std::vector<IndexEntry> entries_;
   uint64_t written_ = 0;  // Write-back was begun up to here.
+  Parity parity_;
+  bool parity_whole_ = true;  // It has just what is in the file.
   bool sealed_ = false;
 
   // The kernel tells of an error once: whoever syncs next must see that it was told.

@@ -13,6 +13,9 @@ namespace {
 // Reads larger than this are not worth a look into the page cache first.
 constexpr size_t kCacheLook = 256 * 1024;
 
+// Each time that a READ meets damaged data another chunk may be to blame.
+constexpr unsigned kMostRetries = 64;
+
 // Reads until `size` or the end of the file, starting after `*done`. Returns 0 or an errno; with
 // RWF_NOWAIT that is EAGAIN (or EOPNOTSUPP) where the rest is not in the page cache.
 int ReadFully(int fd, char* into, size_t size, uint64_t offset, int flags, size_t* done) {
@@ -97,7 +100,7 @@ bool DataReplies::AnswerFromCache(const Request& request, const Served& served,
   return true;
 }
 
-void DataReplies::Answer(const Request& request, const Served& served, size_t done) const {
+void DataReplies::Answer(Request& request, const Served& served, size_t done) const {
   if (request.header().opcode == kWrite) return Write(request, served);
   if (request.header().opcode == kLseek) return Seek(request, *served.packed);
   if (served.packed) return ReadPacked(request, *served.packed);
@@ -133,13 +136,15 @@ void DataReplies::ReadPlain(const Request& request, int fd, size_t done) const {
   device_.Reply(unique, space, done);
 }
 
-void DataReplies::ReadPacked(const Request& request, DataSource& source) const {
+void DataReplies::ReadPacked(Request& request, DataSource& source) const {
   const auto& read = request.read();
   const auto unique = request.header().unique;
   ReadResult result;
   Damage damage;
   const Status status = source.Read(read.offset, read.size, &result, &damage);
-  if (damage.any) report_(request.header().nodeid, damage);
+  if (damage.any && request.retries < kMostRetries) {
+    return damaged_.Put(std::move(request), std::move(damage));
+  }
   if (!status.ok()) return device_.ReplyError(unique, status.error());
   Send(request, result);
 }

@@ -43,6 +43,8 @@ class BufferPool {
 struct Request {
   Buffer buffer;
   size_t length = 0;
+  // How often it was tried again.
+  unsigned retries = 0;
 
   const InHeader& header() const { return *At<InHeader>(0); }
   const ReadIn& read() const { return *At<ReadIn>(sizeof(InHeader)); }

@@ -11,7 +11,8 @@ constexpr int kQuietPollMs = 5;
 Session::Session(UniqueFd fd, SessionEvents events)
     : device_(std::move(fd)),
       gate_(device_.fd()),
-      replies_(device_, std::move(events.damaged)),
+      damaged_(std::move(events.damage_met)),
+      replies_(device_, damaged_),
       read_ahead_(device_, inodes_),
       inbox_(std::move(events.inbox_filled)),
       threads_({device_, buffers_, inodes_, replies_, read_ahead_, gate_, inbox_}),
@@ -55,6 +56,7 @@ void Session::Retry(uint64_t unique) {
   auto parked = parked_.extract(unique);
   if (!parked) return;
   pending_.erase(unique);
+  parked.mapped().retries++;
   if (HandOn(&parked.mapped()) == Taken::kForJavaScript) device_.ReplyError(unique, EIO);
 }
 
@@ -87,6 +89,9 @@ void Session::FailUnanswered() {
   for (const Request& request : inbox_.Take()) {
     if (request.wants_reply()) device_.ReplyError(request.header().unique, EIO);
   }
+  for (const auto& [request, damage] : damaged_.Take()) {
+    device_.ReplyError(request.header().unique, EIO);
+  }
   pending_.clear();
 }
 
@@ -105,6 +110,7 @@ void Session::AnswerUntilQuiet() {
       poll(&wait, 1, kQuietPollMs);
     } else if (const auto served = inodes_.Find(request)) {
       replies_.Answer(request, *served);
+      FailUnanswered();
     } else if (request.wants_reply()) {
       device_.ReplyError(request.header().unique, EIO);
     }

@@ -26,7 +26,7 @@ namespace coral::fuse {
 // Calls from native threads to the event loop's side.
 struct SessionEvents {
   std::function<void()> inbox_filled;  // call TakeInbox on the event loop soon
-  DamageReport damaged;
+  std::function<void()> damage_met;    // call TakeDamaged on the event loop soon
 };
 
 class Session {
@@ -47,6 +47,8 @@ class Session {
   }
   // Event loop. Requests that threads read; pass each to HandOn.
   std::deque<Request> TakeInbox() { return inbox_.Take(); }
+  // Event loop. READs that met damaged data; Park and SetPending each.
+  std::deque<DamagedRead> TakeDamaged() { return damaged_.Take(); }
   enum class Taken { kForJavaScript, kAnswered, kHandedOn };
   // Event loop. Answers a request of a served inode, or hands it to the data threads.
   Taken HandOn(Request* request);
@@ -86,6 +88,7 @@ class Session {
   Device device_;
   Gate gate_;
   ServedInodes inodes_;
+  DamagedReads damaged_;
   DataReplies replies_;
   ReadAhead read_ahead_;
   Inbox inbox_;

@@ -40,7 +40,7 @@ export const scrubVerb: Verb = {
   name: 'scrub',
   usage: '[MOUNTPOINT]',
   summary: 'read all packed data and verify its checksums',
-  details: ['Exit code 1 where damage was found.'],
+  details: ['Exit code 1 where damage was found that could not be healed.'],
   flags: {},
   arity: [0, 1],
   async run({ positionals, output }) {
@@ -86,16 +86,17 @@ function exitCodeOf({ problems }: CheckDocument): ExitCode {
   return problems.length === 0 ? ExitCode.done : ExitCode.failed;
 }
 
-function lines(verb: string, { problems, checked }: CheckDocument): string[] {
+function lines(verb: string, { problems, checked, healed }: CheckDocument): string[] {
   const counts = Object.entries(checked)
     .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
     .join(', ');
-  if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})`];
+  const mended = healed === 0 ? '' : `; ${healed} damaged chunks were healed`;
+  if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})${mended}`];
   return [
     ...problems.map(({ subject, detail, repair }) => {
       const named = detail.startsWith(`${subject}: `);
       return `${named ? detail : `${subject}: ${detail}`}; ${repair}`;
     }),
-    `${verb}: ${problems.length} problem${problems.length === 1 ? '' : 's'} (${counts})`,
+    `${verb}: ${problems.length} problem${problems.length === 1 ? '' : 's'} (${counts})${mended}`,
   ];
 }

@@ -46,6 +46,8 @@ export interface ChunkIndex {
   move(name: Buffer, from: Pick<Place, 'packId' | 'offset'>, to: Place): boolean;
   /** @returns false where the chunk is unknown. */
   markBad(name: Buffer): boolean;
+  /** Its record was mended; nothing where it lies elsewhere by now. */
+  markGood(name: Buffer, at: Pick<Place, 'packId' | 'offset'>): void;
   /** Up to `limit` chunks with names above `after`, ascending. */
   slice(after: Buffer | undefined, limit: number): NamedLocation[];
   /** Grows whenever a known chunk changed its place or health: plans made before may be stale. */
@@ -92,6 +94,12 @@ export function createChunkIndex(store: Store, packs: Packs, savings: Savings): 
         changes.stale();
       }
       return true;
+    },
+    markGood(name, at) {
+      const location = get(name);
+      if (!location?.bad || !isAt(location, at)) return;
+      put(name, { ...location, bad: false });
+      changes.stale();
     },
     slice: (after, limit) => sliceChunks(store, after, limit),
     get epoch() {

@@ -13,6 +13,7 @@ import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
 import { packTogether } from './packing-together.js';
 import { Packs } from './packs.js';
+import { createParityKeeper } from './parity.js';
 import type { ContentLog, ContentParts } from './parts.js';
 import { createPlans, segmentsOf, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
@@ -137,11 +138,14 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     },
     markBad(ino, chunkIndex) {
       const head = recipes.head(ino);
-      if (!head || chunkIndex >= head.chunks) return;
+      if (!head || chunkIndex >= head.chunks) return undefined;
       const segment = Math.floor(chunkIndex / SEGMENT_CHUNKS);
       const chunks = recipes.segment(head.recipeId, segment);
       const at = chunkIndex % SEGMENT_CHUNKS;
-      if (!chunks.zero[at]) index.markBad(nameAt(chunks, at));
+      if (chunks.zero[at]) return undefined;
+      const name = nameAt(chunks, at);
+      index.markBad(name);
+      return name;
     },
     markBadName: (name) => void index.markBad(name),
     packs: () => Array.from(parts.packs.all(), toInfo),
@@ -162,20 +166,23 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
 
 type Keeping = Pick<
   ContentStore,
-  'relocate' | 'reclaim' | 'reclaimAll' | 'recover' | 'heal' | 'close'
+  'relocate' | 'reclaim' | 'reclaimAll' | 'keepParity' | 'recover' | 'heal' | 'close'
 >;
 
 function keeping(parts: ContentParts): Keeping {
   const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
   const oneReclaim = createLock();
+  const parity = createParityKeeper(parts);
   return {
     relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
+    keepParity: () => oneReclaim(() => parity.keep()),
     recover: () => recover(parts),
     heal: (names) => heal(parts, names),
     async close() {
       state.closing = true;
+      parity.stop();
       await oneReclaim(() => parts.maintenance(() => sealOpenPacks(parts)));
       await parts.store.commit();
     },

@@ -1,14 +1,17 @@
 /**
- * Stores damaged chunks anew from another copy, where a chunk was stored more than once. What is copied is verified
- * (`moves.ts`), and durable before the index points to it.
+ * Heals damaged chunks: from the parity of their pack, or else from another copy, where a chunk was stored more than
+ * once. What is copied is verified (`moves.ts`), and durable before the index points to it.
  */
 import { hashOf } from './names.js';
 import { moveChunks, type MovingChunk } from './moves.js';
+import { mend } from './parity.js';
 import type { ContentParts } from './parts.js';
 
 /** @returns the names that are good now. @throws ENOSPC and others of writing */
 export async function heal(parts: ContentParts, names: Buffer[]): Promise<Buffer[]> {
-  const { index, packs } = parts;
+  const { index, packs, tiers } = parts;
+  if (tiers.readOnly) return [];
+  await mend(parts, names);
   for (const name of names) {
     await parts.maintenance(async () => {
       const chunk = healable(parts, name);

@@ -48,6 +48,9 @@ export const COMPACT_BELOW = 0.5;
 /** Where a smaller share of a pack is not live, that is taken for its index: telling the two apart means reading it. */
 export const COUNT_DEAD_FROM = 1 / 256;
 
+/** Packs that get their parity in one call of `keep`: reading them takes a hard disk some seconds. */
+export const PARITY_PACKS = 4;
+
 export const HASH_BYTES = 32;
 
 /**

@@ -34,6 +34,8 @@ export interface PackWriters {
   /** Stops writing an open pack without sealing it, unless it `isUsed` by then. */
   abandon(packId: number, isUsed: () => boolean): Promise<void>;
   openPacks(): number[];
+  /** Writes the parity of the open packs that are at rest. @throws ENOSPC */
+  keepParity(): Promise<void>;
 }
 
 export function createPackWriters(deps: PackWriterDeps): PackWriters {
@@ -79,5 +81,8 @@ export function createPackWriters(deps: PackWriterDeps): PackWriters {
     seal: async (packId) => of(packId)?.seal(packId),
     abandon: async (packId, isUsed) => of(packId)?.abandon(packId, isUsed),
     openPacks: () => [...byTier.values()].flatMap(({ openPackId }) => openPackId ?? []),
+    async keepParity() {
+      await Promise.all([...byTier.values()].map((writer) => writer.keepParity()));
+    },
   };
 }

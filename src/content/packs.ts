@@ -86,12 +86,15 @@ export class Packs {
     record.sealed = state !== 'open';
   }
 
-  /** Unlinks the file of a doomed pack, then its record. The doom must be durable. */
+  /** Unlinks the files of a doomed pack, then its record. The doom must be durable. */
   async bury(packId: number): Promise<void> {
-    try {
-      await unlink(this.path(packId));
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
+    const path = this.path(packId);
+    for (const file of [path, parityPathOf(path)]) {
+      try {
+        await unlink(file);
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+      }
     }
     this.forget(packId);
   }
@@ -186,6 +189,11 @@ export async function scanOwn(
   // A valid length of 0 means that no header got to the disk.
   if (own || scan.validLength === 0) return scan;
   throw contentError('EBADMSG', `${path} is pack ${scan.packId}, of this or another volume`);
+}
+
+/** Where the parity of the pack at this path lies. */
+export function parityPathOf(packPath: string): string {
+  return packPath.replace(/(\.pack)?$/, '.parity');
 }
 
 export function packDirectory(tiers: TierSet, tier: Tier): string {

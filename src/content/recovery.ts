@@ -14,6 +14,7 @@ import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import { MAX_PACKS_AHEAD, PLAN_SLICE_CHUNKS } from './limits.js';
 import { packDirectory, scanOwn } from './packs.js';
+import { mend } from './parity.js';
 import type { ContentParts } from './parts.js';
 import { hashAt, type PackRecord } from './records.js';
 import { bury, countLive, doom } from './removal.js';
@@ -80,8 +81,7 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   const path = packs.path(record.packId);
   try {
     if (record.live === 0) return await removeUnused(parts, record);
-    const scan = await scanOwn(parts, record.packId);
-    markDamaged(parts, record.packId, scan);
+    const scan = await scanMended(parts, record.packId);
     const lost = await findLost(parts, record, scan);
     if (lost.some(({ offset }) => offset >= scan.validLength)) return;
     packs.resize(record.packId, await native.repairPack(path, scan.validLength));
@@ -91,6 +91,15 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   }
 }
 
+/** Once it is sealed anew its parity is gone. */
+async function scanMended(parts: ContentParts, packId: number): Promise<PackScan> {
+  const scan = await scanOwn(parts, packId);
+  const damaged = markDamaged(parts, packId, scan);
+  if (damaged.length === 0) return scan;
+  await mend(parts, damaged);
+  return scanOwn(parts, packId);
+}
+
 async function removeUnused(parts: ContentParts, record: PackRecord): Promise<void> {
   await doom(parts, record);
   if (record.state !== 'doomed') return;
@@ -98,13 +107,17 @@ async function removeUnused(parts: ContentParts, record: PackRecord): Promise<vo
   await bury(parts, record.packId);
 }
 
-function markDamaged({ index, log }: ContentParts, packId: number, scan: PackScan): void {
+/** @returns what was marked */
+function markDamaged({ index, log }: ContentParts, packId: number, scan: PackScan): Buffer[] {
+  const marked: Buffer[] = [];
   for (const record of scan.bad) {
     const found = index.inRecord(hashAt(scan.hashes, record), packId, scan.offsets[record]);
     if (!found) continue;
     index.markBad(found.name);
     log.error({ pack: packId, chunk: found.name.toString('hex') }, 'a chunk is damaged');
+    marked.push(found.name);
   }
+  return marked;
 }
 
 /** Records that the index points to and the pack does not have; their chunks are marked bad. */

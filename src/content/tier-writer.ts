@@ -34,6 +34,9 @@ interface OpenPack {
   writer: PackWriter;
   /** Bytes that are durable. */
   synced: number;
+  /** Bytes when parity was last thought of, and when it was last written. */
+  seen: number;
+  protectedBytes: number;
 }
 
 export class TierWriter {
@@ -83,6 +86,23 @@ export class TierWriter {
       if (pack.synced >= size) return;
       await pack.writer.sync().catch((error: unknown) => this.fail(pack, error));
       pack.synced = size;
+    });
+  }
+
+  /**
+   * Writes the parity of the open pack where nothing was appended since the last call: while it grows, that would have
+   * to be done again and again.
+   */
+  keepParity(): Promise<void> {
+    return this.lock(async () => {
+      const pack = this.open;
+      if (!pack) return;
+      const { size } = pack.writer;
+      if (pack.seen === size && pack.protectedBytes !== size) {
+        await pack.writer.writeParity();
+        pack.protectedBytes = size;
+      }
+      pack.seen = size;
     });
   }
 
@@ -153,7 +173,8 @@ export class TierWriter {
     const packId = this.newRecord();
     this.making = packId;
     try {
-      this.open = { packId, writer: await this.createFile(packId), synced: 0 };
+      const writer = await this.createFile(packId);
+      this.open = { packId, writer, synced: 0, seen: 0, protectedBytes: 0 };
       return this.open;
     } catch (error) {
       this.deps.packs.forget(packId);

@@ -135,11 +135,15 @@ export interface ContentStore {
   planAtOnce(ino: number): PackedPlan | undefined;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
   summary(ino: number): Promise<StoredSummary>;
-  /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
-  markBad(ino: number, chunkIndex: number): void;
+  /**
+   * Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. @returns its name; undefined where
+   * there is no such chunk
+   */
+  markBad(ino: number, chunkIndex: number): Buffer | undefined;
   markBadName(name: Buffer): void;
   /**
-   * Stores damaged chunks anew of which another copy is good. @returns the names of those that are good now
+   * Mends damaged chunks from the parity of their packs, or stores them anew where another copy is good.
+   * @returns the names of those that are good now
    */
   heal(names: Buffer[]): Promise<Buffer[]>;
   /**
@@ -167,6 +171,8 @@ export interface ContentStore {
   reclaim(): Promise<ReclaimReport>;
   /** The same for all that there is now; what becomes garbage meanwhile is left for later calls. */
   reclaimAll(): Promise<FullReclaimReport>;
+  /** Makes parity for some of the packs that have none. */
+  keepParity(): Promise<void>;
   /** Seals or continues what a crash left open; cuts torn tails. Called once before serving. */
   recover(): Promise<void>;
   /** Seals open packs. */

@@ -14,7 +14,8 @@ export interface ChannelEvents {
   onReady(passthrough: boolean, features: string[]): void;
   /** The mount is gone: 0 after an unmount, else an errno. */
   onEnd(errno: number): void;
-  onDamage(ino: number, chunk: number, packPath: string, reason: string): void;
+  /** @returns whether the chunk may be good now */
+  onDamage(ino: number, chunk: number, packPath: string, reason: string): Promise<boolean>;
 }
 
 export interface Channel {
@@ -67,7 +68,7 @@ function openFuseNative({ plan, filesystem, log }: Parts, events: ChannelEvents)
       log,
       onReady: () => events.onReady(false, ['fuse-native']),
       onEnd: () => events.onEnd(0),
-      onDamage: events.onDamage,
+      onDamage: (...damage) => void events.onDamage(...damage),
     }),
   );
   const start = () => refusing(mountpoint, 'libfuse 2 refuses to mount there', channel.start);

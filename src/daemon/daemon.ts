@@ -15,10 +15,11 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { formatDuration } from '../config/units.js';
-import { errorField, type Log } from '../observe/log.js';
+import type { Log } from '../observe/log.js';
 import { configuredTiers } from '../tiers/tier-set.js';
 import { waitForTiers } from '../tiers/waiting.js';
 import { openChannel } from './channels.js';
+import { createDamageControl } from './damage.js';
 import { openControl } from './control.js';
 import { detach, isMounted, raiseReadAhead } from './kernel-mount.js';
 import { openParts, type Parts } from './parts.js';
@@ -98,7 +99,7 @@ async function connect(parts: Parts, teardown: Teardown): Promise<Connection> {
       ended.resolve(errno);
       ready.reject(brokenEarly(mountpoint, errno));
     },
-    onDamage: (ino, chunk, pack, reason) => noteDamage(parts, ino, chunk, pack, reason),
+    onDamage: createDamageControl(parts),
   });
   const stop = once(() => channel.stop());
   teardown.add('stop the channel', stop);
@@ -156,15 +157,6 @@ function clearLeftover(plan: MountPlan, log: Log): void {
   if (there?.device !== plan.leftover.device) return;
   log.warn({ mountpoint: plan.mountpoint }, 'taking away the mount of a daemon that is gone');
   detach(plan.mountpoint);
-}
-
-function noteDamage(parts: Parts, ino: number, chunk: number, pack: string, reason: string): void {
-  parts.log.error({ ino, chunk, pack, reason }, 'a damaged chunk was read; the reader got EIO');
-  try {
-    parts.content.markBad(ino, chunk);
-  } catch (error) {
-    parts.log.error(errorField(error), 'the damaged chunk could not be marked');
-  }
 }
 
 function brokenEarly(mountpoint: string, errno: number): CoralError {

@@ -133,6 +133,8 @@ export interface PolicyDocument {
 export interface CheckDocument {
   /** What was looked at and how many of each. */
   checked: Readonly<Record<string, number>>;
+  /** Damaged chunks that were found and are good now. */
+  healed: number;
   /** Empty where nothing is wrong. */
   problems: Problem[];
 }

@@ -30,8 +30,8 @@ export async function checkOffline(
   const teardown = createTeardown(log);
   try {
     const parts = await openVolume(plan, null, log, teardown);
-    const { checked, problems } = await checkVolume(parts, { deep });
-    return { checked: { ...checked }, problems };
+    const { checked, ...found } = await checkVolume(parts, { deep });
+    return { checked: { ...checked }, ...found };
   } finally {
     await teardown.run();
   }

@@ -26,7 +26,8 @@ export interface ChannelOptions {
   onReady: (negotiated: Negotiated) => void;
   /** The mount is gone: 0 after an unmount, else an errno. */
   onEnd: (errno: number) => void;
-  onDamage: (ino: number, chunk: number, packPath: string, reason: string) => void;
+  /** Resolves to true where the chunk may be good now: it is read again. Else the reader gets EIO. */
+  onDamage: (ino: number, chunk: number, packPath: string, reason: string) => Promise<boolean>;
 }
 
 /** Starts nothing yet: call `session.start()`. */
@@ -36,7 +37,10 @@ export function createChannel(options: ChannelOptions): FuseSession {
       for (let length = first; length > 0;) length = session.next(dispatch(length));
     },
     onEnd: options.onEnd,
-    onDamage: options.onDamage,
+    onDamage: (unique, ...damage) => {
+      const fail = () => session.respond(unique, EIO);
+      options.onDamage(...damage).then((healed) => (healed ? session.retry(unique) : fail()), fail);
+    },
   });
   const request = new RequestView(session.request);
   const out = new ReplyWriter(session.reply);

@@ -35,11 +35,12 @@ export interface FsckOptions {
 }
 
 export async function checkVolume(deps: CheckDeps, options: FsckOptions): Promise<FsckReport> {
-  const report: FsckReport = { checked: nothingChecked(), problems: [] };
+  const report: FsckReport = { checked: nothingChecked(), healed: 0, problems: [] };
   for (const [done, check] of CHECKS.entries()) {
     options.progress?.({ done, total: CHECKS.length });
     await runCheck(check, deps, report);
   }
-  if (options.deep) report.problems.push(...(await scrubPacks(deps, options.progress)).problems);
-  return report;
+  if (!options.deep) return report;
+  const { healed, problems } = await scrubPacks(deps, options.progress);
+  return { ...report, healed, problems: [...report.problems, ...problems] };
 }

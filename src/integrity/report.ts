@@ -26,6 +26,8 @@ export interface Checked {
 
 export interface FsckReport {
   checked: Checked;
+  /** Damaged chunks that were found and are good now. */
+  healed: number;
   problems: Problem[];
 }
 
@@ -70,7 +72,10 @@ export async function runCheck(check: Check, deps: CheckDeps, report: FsckReport
 /** Time for operations under way to end. */
 const SETTLE_MS = 100;
 
-async function runOnce(check: Check, deps: CheckDeps): Promise<FsckReport> {
+async function runOnce(
+  check: Check,
+  deps: CheckDeps,
+): Promise<Pick<FsckReport, 'checked' | 'problems'>> {
   const problems: Problem[] = [];
   const checked = nothingChecked();
   const report = (problem: Problem): void => void problems.push(problem);

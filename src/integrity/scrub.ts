@@ -1,5 +1,5 @@
 /**
- * Scrub: reads every pack whole, marks damaged chunks so that new data heals them, and says which files
+ * Scrub: reads every pack whole, heals damaged chunks or marks them so that new data heals them, and says which files
  * have them. It goes on while the volume is in use.
  */
 import { findInRecord } from '../content/chunk-index.js';
@@ -18,6 +18,8 @@ export interface ScrubReport {
   packs: number;
   /** Chunks read. */
   chunks: number;
+  /** Damaged chunks that are good now. */
+  healed: number;
   /** Chunks that are damaged, by hash in hex. */
   damaged: string[];
   /** Inodes that have one. */
@@ -26,7 +28,14 @@ export interface ScrubReport {
 }
 
 export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Promise<ScrubReport> {
-  const report: ScrubReport = { packs: 0, chunks: 0, damaged: [], affected: [], problems: [] };
+  const report: ScrubReport = {
+    packs: 0,
+    chunks: 0,
+    healed: 0,
+    damaged: [],
+    affected: [],
+    problems: [],
+  };
   const damaged = new Map<string, number>();
   const packs = [...loadPacks(deps.store).values()];
   for (const [done, { packId, tier: tierId, state }] of packs.entries()) {
@@ -35,7 +44,7 @@ export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Pro
     if (!tier || tier.state === 'missing' || state === 'doomed') continue;
     await scrubPack(deps, packId, deps.tiers.packPath(tier, packId), damaged, report);
   }
-  await healFromCopies(deps, damaged);
+  report.healed = await heal(deps, damaged);
   await deps.store.commit();
   report.damaged = [...damaged.keys()].map((key) => hashOf(keyName(key)).toString('hex'));
   for (const { ino, problem } of await affectedFiles(deps, damaged)) {
@@ -73,13 +82,15 @@ async function scrubPack(
   await giveWay();
 }
 
-/** What was stored more than once needs no one to write it again. */
-async function healFromCopies({ content }: CheckDeps, damaged: Map<string, number>) {
+/** Takes out what is good now. @returns how many that are */
+async function heal({ content }: CheckDeps, damaged: Map<string, number>): Promise<number> {
   try {
     const healed = await content.heal([...damaged.keys()].map(keyName));
     for (const name of healed) damaged.delete(hashKey(name));
+    return healed.length;
   } catch {
     // No room, or a tier that can't be written to: it stays marked and reported.
+    return 0;
   }
 }
 

@@ -92,6 +92,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
     if (reclaiming || isPaused()) return;
     reclaiming = content
       .reclaim()
+      .then(() => content.keepParity())
       .catch((error: unknown) => log.error({ err: error }, 'giving space back failed'))
       .finally(() => (reclaiming = undefined));
   }

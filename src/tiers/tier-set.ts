@@ -234,6 +234,9 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
       readOnly = wanted;
       await refresh();
     },
+    get readOnly() {
+      return readOnly;
+    },
   };
 }
 

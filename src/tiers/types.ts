@@ -91,4 +91,6 @@ export interface TierSet {
    * @throws CoralError where it may, but a tier can't be; nothing changed then
    */
   setReadOnly(readOnly: boolean): Promise<void>;
+  /** Nothing is to be written, whatever the tiers would take. */
+  readonly readOnly: boolean;
 }

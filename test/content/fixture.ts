@@ -234,6 +234,12 @@ export function packBytes(bench: Bench): number {
 }
 
 /** Reclaims until nothing more is freed. */
+/** Of packs that are open: when nothing was appended since the call before. */
+export async function writeParity(bench: Bench): Promise<void> {
+  await bench.content.keepParity();
+  await bench.content.keepParity();
+}
+
 export async function reclaimAll(bench: Bench): Promise<void> {
   for (let round = 0; round < 20; round++) {
     const { recipes, packsRemoved, packsCompacted } = await bench.content.reclaim();

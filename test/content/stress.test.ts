@@ -4,8 +4,10 @@
  * as it was packed.
  */
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parityPathOf } from '../../src/content/packs.js';
 import { decodeLocation, decodeSegment, nameAt } from '../../src/content/records.js';
 import type { Recipe } from '../../src/content/types.js';
 import { hashKey } from '../../src/content/uses.js';
@@ -118,6 +120,7 @@ async function readsBack(bench: Bench, recipe: Recipe): Promise<boolean> {
 async function reclaim(world: World): Promise<void> {
   while (world.packing) {
     await world.bench.content.reclaim();
+    if (oneIn(2)) await world.bench.content.keepParity();
     await delay(below(40));
   }
 }
@@ -187,6 +190,22 @@ function checkTables({ bench, durable }: World): void {
   for (const pack of bench.content.packs()) assert.equal(pack.live, live.get(pack.packId) ?? 0);
 }
 
+/** Parity that was written while a pack grew, or with its seal, is that of what is in it. */
+async function checkParity({ content, tiers }: Bench): Promise<void> {
+  let checked = 0;
+  for (const { packId, tier, size } of content.packs()) {
+    const path = tiers.packPath(tiers.byId(tier)!, packId);
+    const parity = parityPathOf(path);
+    if (!existsSync(parity)) continue;
+    const kept = readFileSync(parity);
+    if (Number(kept.readBigUInt64LE(40)) !== size) continue;
+    await native.makeParity(path);
+    assert.ok(readFileSync(parity).equals(kept), `pack ${packId}`);
+    checked++;
+  }
+  assert.ok(checked > 0, 'no pack has parity');
+}
+
 test('whatever happens at once, and whatever fails, no file loses a byte', async (t) => {
   t.diagnostic(`SEED=${seed}`);
   const durable = new Map<number, number>();
@@ -204,6 +223,7 @@ test('whatever happens at once, and whatever fails, no file loses a byte', async
   world.bench = await openBench(bench.directory);
   checkTables(world);
   for (const [ino, bytes] of world.files) await assertReads(world.bench, ino, bytes);
+  await checkParity(world.bench);
   for (const ino of world.files.keys()) world.bench.content.releaseRecipe(ino);
   await reclaimAll(world.bench);
   assert.deepEqual(world.bench.content.packs(), []);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import { sliceChunks } from '../../src/content/chunk-index.js';
+import { native } from '../../src/native.js';
 import { loopFilesystem, makeUnreadable, type LoopKind } from '../loop-filesystem.js';
 import {
   assertReads,
@@ -12,6 +13,7 @@ import {
   randomBytes,
   removeBench,
   SLOW,
+  writeParity,
   type Bench,
 } from './fixture.js';
 
@@ -50,6 +52,21 @@ test('a sector that can not be read keeps its chunk where it is, and fails no ot
   await assert.rejects(assertReads(bench, 10, bytes), { code: 'EIO' });
   await assertReads(bench, 11, other);
   await packFile(bench, 12, bytes);
+  await assertReads(bench, 10, bytes);
+  await removeBench(bench);
+});
+
+test('a sector that can not be read is written anew, from parity', async (t) => {
+  const { bench, nvme } = await benchOn('btrfs', t);
+  await writeParity(bench);
+  makeUnreadable(nvme, bytes.subarray(4 * MIB, 4 * MIB + 64));
+  const plan = native.openPlan(await bench.content.planFor(10));
+  const { bad } = await native.checkPlan(plan);
+  assert.equal(bad.length, 1);
+  const name = bench.content.markBad(10, bad[0])!;
+  assert.deepEqual(await bench.content.heal([name]), [name]);
+  assert.deepEqual([...(await native.checkPlan(plan)).bad], []);
+  plan.close();
   await assertReads(bench, 10, bytes);
   await removeBench(bench);
 });

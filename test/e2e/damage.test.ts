@@ -1,15 +1,17 @@
 /** Media that lie or fail: damage is noticed, named, contained, and never returned as data. */
 import assert from 'node:assert/strict';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { scenario, type TestVolume } from './harness.js';
-import { digestFile, MiB, noise, put } from './content.js';
+import { digestFile, MiB, noise, prose, put } from './content.js';
 import { must, waitFor } from '../../scripts/lib/process.js';
 
 const dropCaches = () => must('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches']);
 
-/** Flips one byte in the middle of every pack of a tier. */
+/** Flips one byte of every pack, and removes what would mend it. */
 async function damagePacks(volume: TestVolume, at: number): Promise<void> {
   for (const pack of await volume.packs('hdd')) {
+    await rm(pack.replace('.pack', '.parity'), { force: true });
     const handle = await open(pack, 'r+');
     const place = Math.floor((await stat(pack)).size * at);
     const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, place);
@@ -63,6 +65,81 @@ scenario(
     assert.equal(await digestFile(volume.at('first.bin')), sum);
   },
 );
+
+/** A pack of many small files and a model, and what one place of it is overwritten with. */
+async function damagedPlace(
+  v: TestVolume,
+): Promise<{ pack: string; bytes: Buffer; lose(): Promise<void> }> {
+  for (let i = 0; i < 50; i++) await put(v.at(`notes/${i}.txt`), prose(10_000 + 300 * i, i + 1));
+  await put(v.at('model.bin'), noise(3 * MiB));
+  await v.demote('notes');
+  await v.demote('model.bin');
+  await v.unmount();
+  const [pack] = await v.packs('hdd');
+  const bytes = await readFile(pack);
+  /** Where the small files are, and far into the model, in other stripes. */
+  const lose = async (): Promise<void> => {
+    const lost = Buffer.from(bytes);
+    for (const at of [50_000, 2_000_000]) noise(6000, 9).copy(lost, at);
+    await writeFile(pack, lost);
+    await dropCaches();
+  };
+  return { pack, bytes, lose };
+}
+
+const QUIET = { mount: ['promote=never', 'cold-after=1h'] };
+
+scenario('what one place of a pack lost is mended while it is read', QUIET, async (volume) => {
+  const { pack, bytes, lose } = await damagedPlace(volume);
+  await lose();
+  await volume.mount(QUIET.mount);
+  // Several readers at once, of files with a chain in common and of one that is read in large requests.
+  const names = (await readdir(volume.at('notes'))).map((name) => `notes/${name}`);
+  const read = await Promise.all([...names, 'model.bin'].map((name) => readFile(volume.at(name))));
+  const small = names.map((name) => Number.parseInt(name.slice('notes/'.length)));
+  small.forEach((i, at) => assert.ok(read[at].equals(prose(10_000 + 300 * i, i + 1)), `${i}`));
+  assert.ok(read[names.length].equals(noise(3 * MiB)));
+  assert.ok((await readFile(pack)).equals(bytes));
+  await volume.must('scrub', volume.mountpoint);
+  assert.equal(JSON.parse(await volume.must('status', volume.mountpoint, '--json')).health, 'ok');
+});
+
+scenario(
+  'scrub mends what nobody reads; a volume that is read-only stays as it is',
+  QUIET,
+  async (volume) => {
+    const { pack, bytes, lose } = await damagedPlace(volume);
+    await lose();
+    const lost = await readFile(pack);
+    await volume.mount(['ro']);
+    await assert.rejects(readFile(volume.at('model.bin')), { code: 'EIO' });
+    assert.equal((await volume.run('scrub', volume.mountpoint)).code, 1);
+    assert.ok((await readFile(pack)).equals(lost));
+    await volume.unmount();
+    await volume.mount(QUIET.mount);
+    const report = JSON.parse(await volume.must('scrub', volume.mountpoint, '--json'));
+    assert.deepEqual(report.problems, []);
+    assert.ok(report.healed > 1, `${report.healed} healed`);
+    assert.ok((await readFile(pack)).equals(bytes));
+  },
+);
+
+scenario('parity comes back where it is gone, and goes with its pack', QUIET, async (volume) => {
+  const { pack } = await damagedPlace(volume);
+  const parity = pack.replace('.pack', '.parity');
+  const whole = await readFile(parity);
+  await rm(parity);
+  await writeFile(parity.replace('00000001', '0000ffff'), whole);
+  await volume.mount(QUIET.mount);
+  await waitFor('parity', async () =>
+    (await readFile(parity).catch(() => undefined))?.equals(whole),
+  );
+  await rm(volume.at('notes'), { recursive: true });
+  await rm(volume.at('model.bin'));
+  await volume.must('gc', volume.mountpoint);
+  const directory = dirname(pack);
+  assert.deepEqual(await readdir(directory), []);
+});
 
 scenario('scrub and fsck find nothing wrong where nothing is', {}, async (volume) => {
   await put(volume.at('a'), noise(3 * MiB));

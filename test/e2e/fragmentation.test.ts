@@ -1,6 +1,6 @@
 /** A file with scattered changes goes to a hard disk: it can still be read in order, and nothing is lost for it. */
 import assert from 'node:assert/strict';
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jumpCost, SPARE_JUMPS, type Span } from '../../src/content/jumps.js';
 import { SEEK_BYTES } from '../../src/content/limits.js';
@@ -55,10 +55,10 @@ async function damageOneOfTwo(volume: TestVolume): Promise<void> {
   const { packId, offset } = decodeLocation(chunks.get(again.key.subarray(0, 32))!);
   await store.close();
   const name = `${packId.toString(16).padStart(8, '0')}.pack`;
-  const pack = await open(
-    (await volume.packs('hdd')).find((path) => path.endsWith(name))!,
-    'r+',
-  );
+  const path = (await volume.packs('hdd')).find((one) => one.endsWith(name))!;
+  // Or it would be mended from that.
+  await rm(path.replace('.pack', '.parity'));
+  const pack = await open(path, 'r+');
   await pack.write('damage', offset + 100);
   await pack.close();
 }

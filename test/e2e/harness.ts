@@ -227,7 +227,7 @@ export class TestVolume {
     const root = join(this.tier(name), '.coral-reef/packs');
     const entries = await readdir(root, { recursive: true, withFileTypes: true });
     return entries
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.pack'))
       .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
       .sort();
   }

@@ -11,6 +11,7 @@ import { native, NO_REPLY, PENDING, type FuseSession, type PlanHandle } from '..
 
 const O_RDWR = 2;
 const ENOENT = 2;
+const EIO = 5;
 const EBADF = 9;
 const ENOSYS = 38;
 
@@ -80,7 +81,10 @@ export function serveTiny(
       for (let length = first; length > 0;) length = session.next(handle(length));
     },
     onEnd: (errno) => end(errno),
-    onDamage: (ino, chunk, packPath, reason) => damages.push({ ino, chunk, packPath, reason }),
+    onDamage: (unique, ino, chunk, packPath, reason) => {
+      damages.push({ ino, chunk, packPath, reason });
+      session.respond(unique, EIO);
+    },
   });
   const { request, reply } = session;
 

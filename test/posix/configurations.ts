@@ -3,7 +3,6 @@ import type { TestContext } from 'node:test';
 import {
   LIBFUSE_2_PACKED,
   LIBFUSE_2_PLAIN,
-  PACKED,
   WITH_PASSTHROUGH,
   WITHOUT_PASSTHROUGH,
   type Exceptions,
@@ -48,7 +47,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     open: plain('passthrough=off'),
     exceptions: WITHOUT_PASSTHROUGH,
   },
-  { name: 'packed files', open: packed(), exceptions: PACKED },
+  { name: 'packed files', open: packed(), exceptions: {} },
   { name: 'mounted by an ordinary user', open: ordinaryUser(), exceptions: WITHOUT_PASSTHROUGH },
   {
     name: 'fuse-native, plain files',

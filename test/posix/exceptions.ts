@@ -88,7 +88,3 @@ export const LIBFUSE_2_PLAIN: Exceptions = {
   'file space: SEEK_DATA and SEEK_HOLE find data and holes, written a moment ago or synced':
     'LSEEK came with FUSE 7.24: the whole file is data',
 };
-
-export const PACKED: Exceptions = {
-  'times of data: opening to read moves nothing': NOT_TOLD,
-};

@@ -1,0 +1,357 @@
+#include "content/parity.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "content/pack_file.h"
+#include "content/pack_scan.h"
+#include "io/copy_bytes.h"
+#include "io/copy_rate.h"
+#include "io/unique_fd.h"
+
+namespace coral {
+
+namespace {
+
+// Offset of the length that it covers, in the header.
+constexpr size_t kLengthAt = 40;
+constexpr uint8_t kMagic[8] = {'C', 'R', 'P', 'A', 'R', 'I', 'T', 'Y'};
+constexpr uint32_t kVersion = 1;
+constexpr uint64_t kHeaderSize = kParityBlock;
+// Of its header block, what the checksum covers beside the stripes.
+constexpr size_t kFields = 56;
+constexpr uint64_t kFewestStripes = 8;
+// Blocks per stripe that parity is made for: it takes this share of a pack, or up to twice that.
+constexpr uint64_t kStripeBlocks = 512;
+constexpr size_t kReadLength = 1 << 20;
+
+using Bytes = std::vector<uint8_t>;
+
+// A power of two, so that the parity for fewer stripes follows from that for more.
+uint64_t StripesFor(uint64_t length) {
+  const uint64_t blocks = (length + kParityBlock - 1) / kParityBlock;
+  const uint64_t wanted = std::bit_ceil((blocks + kStripeBlocks - 1) / kStripeBlocks);
+  return std::clamp(wanted, kFewestStripes, kMostStripes);
+}
+
+void Xor(uint8_t* into, const uint8_t* from, size_t length) {
+  using Vector __attribute__((vector_size(32))) = uint64_t;
+  size_t done = 0;
+  for (; done + sizeof(Vector) <= length; done += sizeof(Vector)) {
+    Vector a;
+    Vector b;
+    memcpy(&a, into + done, sizeof a);
+    memcpy(&b, from + done, sizeof b);
+    a ^= b;
+    memcpy(into + done, &a, sizeof a);
+  }
+  for (; done < length; done++) into[done] ^= from[done];
+}
+
+// Adds bytes that lie at `offset` to `stripes`.
+void AddTo(Bytes& stripes, uint64_t offset, const uint8_t* data, size_t length) {
+  for (uint64_t at = offset % stripes.size(); length > 0; at = 0) {
+    const size_t part = std::min<size_t>(length, stripes.size() - at);
+    Xor(&stripes[at], data, part);
+    data += part;
+    length -= part;
+  }
+}
+
+iovec Part(const Bytes& bytes) { return {const_cast<uint8_t*>(bytes.data()), bytes.size()}; }
+
+Bytes HeaderOf(const PackIdentity& identity, uint64_t length, const Bytes& stripes) {
+  Bytes header(kHeaderSize);
+  const uint64_t count = stripes.size() / kParityBlock;
+  memcpy(&header[0], kMagic, sizeof kMagic);
+  memcpy(&header[8], &kVersion, sizeof kVersion);
+  memcpy(&header[16], &identity.pack_id, sizeof identity.pack_id);
+  memcpy(&header[24], identity.volume_id.data(), identity.volume_id.size());
+  memcpy(&header[kLengthAt], &length, sizeof length);
+  memcpy(&header[48], &count, sizeof count);
+  const uint64_t sums[] = {Checksum(header.data(), kFields),
+                           Checksum(stripes.data(), stripes.size())};
+  memcpy(&header[kFields], sums, sizeof sums);
+  return header;
+}
+
+Status WriteBeside(const std::string& path, const Bytes& header, const Bytes& stripes) {
+  const auto fresh = path + ".new";
+  unlink(fresh.c_str());  // A crash may have left one.
+  UniqueFd fd(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) return Status::FromErrno("open", fresh);
+  auto status = WriteAt(fd.get(), {Part(header), Part(stripes)}, 0);
+  // Before the name: who finds it takes it for whole.
+  if (status.ok() && fdatasync(fd.get()) != 0) status = Status::FromErrno("fdatasync", fresh);
+  if (status.ok() && rename(fresh.c_str(), path.c_str()) != 0) {
+    status = Status::FromErrno("rename", fresh);
+  }
+  if (!status.ok()) unlink(fresh.c_str());
+  return status;
+}
+
+// A pack with its parity.
+class Mender {
+ public:
+  Status Open(const std::string& path);
+  // Whether the record can be decoded now.
+  bool Mend(uint64_t offset, uint32_t stored);
+
+ private:
+  // One record, and which of its blocks the medium gave.
+  struct Record {
+    uint64_t offset = 0;
+    Bytes bytes;
+    uint64_t first = 0;  // Block of its first byte.
+    uint64_t blocks = 0;
+    std::vector<bool> lost;
+  };
+
+  Status ReadParity();
+  bool MendAlone(uint64_t offset, uint32_t stored);
+  bool Try(const Record& record);
+  Record Read(uint64_t offset, uint32_t stored) const;
+  bool IsGood(const Record& record, RecordHeader* header) const;
+  Bytes Reconstruct(const Record& record, std::vector<bool>* known) const;
+  void AddOthers(int64_t at, Bytes& blocks, std::vector<bool>* known) const;
+  static void Replace(Record& record, uint64_t from, uint64_t to, const Bytes& blocks);
+  bool Write(const Record& mended, const Record& before, const Bytes& blocks) const;
+
+  std::string path_;
+  UniqueFd fd_;
+  uint64_t file_length_ = 0;
+  uint64_t length_ = 0;  // Of what the parity covers: an open pack may be longer.
+  PackIdentity identity_;
+  uint64_t seed_ = 0;
+  Bytes stripes_;
+  std::vector<IndexEntry> entries_;
+  std::map<uint64_t, bool> seen_;  // By offset.
+};
+
+Status Mender::Open(const std::string& path) {
+  path_ = path;
+  fd_ = UniqueFd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd_.valid()) return Status::FromErrno("open", path);
+  PackContents contents;
+  auto status = ScanPack(path, false, &contents);
+  if (!status.ok()) return status;
+  file_length_ = contents.file_length;
+  identity_ = contents.identity;
+  seed_ = identity_.Seed();
+  entries_ = std::move(contents.entries);
+  return ReadParity();
+}
+
+Status Mender::ReadParity() {
+  const auto path = ParityPath(path_);
+  const auto bad = Status::Error(EBADMSG, "parity", path);
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return Status::FromErrno("open", path);
+  Bytes header(kHeaderSize);
+  size_t got = 0;
+  auto status = ReadAt(fd.get(), header.data(), header.size(), 0, &got);
+  if (!status.ok() || got < header.size()) return bad;
+  memcpy(&length_, &header[kLengthAt], sizeof length_);
+  if (length_ > file_length_) return bad;
+  stripes_.resize(StripesFor(length_) * kParityBlock);
+  status = ReadAt(fd.get(), stripes_.data(), stripes_.size(), kHeaderSize, &got);
+  if (!status.ok() || got < stripes_.size()) return bad;
+  return header == HeaderOf(identity_, length_, stripes_) ? Status::Ok() : bad;
+}
+
+bool Mender::Mend(uint64_t offset, uint32_t stored) {
+  if (!MendAlone(offset, stored)) return false;
+  RecordHeader header;
+  if (!IsGood(Read(offset, stored), &header)) return false;
+  // Its chunk is decoded with those before it in its chain.
+  return std::all_of(entries_.begin(), entries_.end(), [&](const IndexEntry& entry) {
+    const bool before = entry.offset < offset && entry.offset + header.before >= offset;
+    return !before || MendAlone(entry.offset, entry.stored);
+  });
+}
+
+bool Mender::MendAlone(uint64_t offset, uint32_t stored) {
+  const auto known = seen_.find(offset);
+  if (known != seen_.end()) return known->second;
+  if (stored < kRecordHeaderSize || stored > file_length_ || offset > file_length_ - stored) {
+    return false;
+  }
+  const auto record = Read(offset, stored);
+  RecordHeader header;
+  return seen_[offset] = IsGood(record, &header) || (offset + stored <= length_ && Try(record));
+}
+
+// Which blocks are damaged the medium says only of those that it can't read. So each run of blocks
+// is tried, since what a medium loses lies together, short ones first.
+bool Mender::Try(const Record& record) {
+  std::vector<bool> known;
+  const auto blocks = Reconstruct(record, &known);
+  auto base = record;
+  for (uint64_t i = 0; i < record.blocks; i++) {
+    if (!record.lost[i]) continue;
+    if (!known[i]) return false;
+    Replace(base, i, i + 1, blocks);
+  }
+  RecordHeader header;
+  if (IsGood(base, &header)) return Write(base, record, blocks);
+  const uint64_t longest = std::min<uint64_t>(record.blocks, stripes_.size() / kParityBlock);
+  // Of long records, which are rare, not every length.
+  const uint64_t step = record.blocks <= kMostStripes ? 1 : 16;
+  for (uint64_t run = 1; run <= longest; run += step) {
+    for (uint64_t from = 0; from + run <= record.blocks; from++) {
+      auto tried = base;
+      Replace(tried, from, from + run, blocks);
+      if (IsGood(tried, &header)) return Write(tried, record, blocks);
+    }
+  }
+  return false;
+}
+
+Mender::Record Mender::Read(uint64_t offset, uint32_t stored) const {
+  Record record;
+  record.offset = offset;
+  record.bytes.resize(stored);
+  record.first = offset / kParityBlock;
+  record.blocks = (offset + stored - 1) / kParityBlock - record.first + 1;
+  record.lost.resize(record.blocks);
+  size_t got = 0;
+  if (ReadAt(fd_.get(), record.bytes.data(), stored, offset, &got).ok()) return record;
+  for (uint64_t i = 0; i < record.blocks; i++) {
+    const uint64_t from = std::max(offset, (record.first + i) * kParityBlock);
+    const uint64_t to = std::min(offset + stored, (record.first + i + 1) * kParityBlock);
+    record.lost[i] = !ReadAt(fd_.get(), &record.bytes[from - offset], to - from, from, &got).ok();
+  }
+  return record;
+}
+
+bool Mender::IsGood(const Record& record, RecordHeader* header) const {
+  return DecodeRecordHeader(record.bytes.data(), seed_, record.offset, header) &&
+         header->stored() == record.bytes.size() &&
+         PayloadIsGood(*header, record.bytes.data() + kRecordHeaderSize);
+}
+
+// The blocks of a record as the rest of their stripes says; `known` are those of which it could be
+// read.
+Bytes Mender::Reconstruct(const Record& record, std::vector<bool>* known) const {
+  const uint64_t start = record.first * kParityBlock;
+  Bytes blocks(record.blocks * kParityBlock);
+  known->assign(record.blocks, true);
+  for (uint64_t i = 0; i < record.blocks; i++) {
+    Xor(&blocks[i * kParityBlock], &stripes_[(start + i * kParityBlock) % stripes_.size()],
+        kParityBlock);
+  }
+  const auto period = static_cast<int64_t>(stripes_.size());
+  const auto length = static_cast<int64_t>(length_);
+  // The places that lie whole stripes before and behind: the first so that its last block is one.
+  auto at = static_cast<int64_t>(start);
+  while (at + static_cast<int64_t>(blocks.size()) > period) at -= period;
+  for (; at < length; at += period) {
+    if (at != static_cast<int64_t>(start)) AddOthers(at, blocks, known);
+  }
+  return blocks;
+}
+
+// Adds what lies at `at` and follows, which may be before the start of the pack, or behind its end.
+void Mender::AddOthers(int64_t at, Bytes& blocks, std::vector<bool>* known) const {
+  const auto skipped = static_cast<uint64_t>(std::max<int64_t>(0, -at));
+  if (skipped >= blocks.size()) return;
+  const auto from = static_cast<uint64_t>(std::max<int64_t>(0, at));
+  Bytes others(std::min(blocks.size() - skipped, length_ - from));
+  size_t got = 0;
+  if (!ReadAt(fd_.get(), others.data(), others.size(), from, &got).ok()) {
+    for (uint64_t i = 0; i < others.size(); i += kParityBlock) {
+      const auto part = std::min(kParityBlock, others.size() - i);
+      if (ReadAt(fd_.get(), &others[i], part, from + i, &got).ok()) continue;
+      (*known)[(skipped + i) / kParityBlock] = false;
+    }
+  }
+  Xor(&blocks[skipped], others.data(), others.size());
+}
+
+void Mender::Replace(Record& record, uint64_t from, uint64_t to, const Bytes& blocks) {
+  const uint64_t start = record.first * kParityBlock;
+  const uint64_t first = std::max(record.offset, start + from * kParityBlock);
+  const uint64_t last = std::min(record.offset + record.bytes.size(), start + to * kParityBlock);
+  memcpy(&record.bytes[first - record.offset], &blocks[first - start], last - first);
+}
+
+// Where the medium can't read a block all of it is written: a part would have to be read first.
+// Elsewhere the record's own bytes are, which were checked.
+bool Mender::Write(const Record& mended, const Record& before, const Bytes& blocks) const {
+  for (uint64_t i = 0; i < before.blocks; i++) {
+    if (!before.lost[i]) continue;
+    const uint64_t at = (before.first + i) * kParityBlock;
+    const Bytes block(&blocks[i * kParityBlock],
+                      &blocks[i * kParityBlock] + std::min(kParityBlock, length_ - at));
+    if (!WriteAt(fd_.get(), {Part(block)}, at).ok()) return false;
+  }
+  if (!WriteAt(fd_.get(), {Part(mended.bytes)}, mended.offset).ok()) return false;
+  if (fdatasync(fd_.get()) != 0) return false;
+  RecordHeader header;
+  const auto written = Read(mended.offset, static_cast<uint32_t>(mended.bytes.size()));
+  return IsGood(written, &header);
+}
+
+}  // namespace
+
+void Parity::Add(uint64_t offset, const void* data, size_t length) {
+  AddTo(stripes_, offset, static_cast<const uint8_t*>(data), length);
+}
+
+Status Parity::Write(const std::string& pack_path, const PackIdentity& identity,
+                     uint64_t length) const {
+  Bytes folded(StripesFor(length) * kParityBlock);
+  AddTo(folded, 0, stripes_.data(), stripes_.size());
+  return WriteBeside(ParityPath(pack_path), HeaderOf(identity, length, folded), folded);
+}
+
+std::string ParityPath(const std::string& pack_path) {
+  constexpr std::string_view kSuffix = ".pack";
+  const bool ends = pack_path.ends_with(kSuffix);
+  return pack_path.substr(0, pack_path.size() - (ends ? kSuffix.size() : 0)) + ".parity";
+}
+
+Status MakeParity(const std::string& pack_path, CopyControl& control) {
+  UniqueFd fd(open(pack_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return Status::FromErrno("open", pack_path);
+  struct stat attributes;
+  if (fstat(fd.get(), &attributes) != 0) return Status::FromErrno("fstat", pack_path);
+  const auto length = static_cast<uint64_t>(attributes.st_size);
+  PackIdentity identity;
+  auto status = ReadIdentity(fd.get(), length, pack_path, &identity);
+  Parity parity;
+  Bytes data(kReadLength);
+  for (uint64_t at = 0; status.ok() && at < length;) {
+    status = PassBackground(data.size(), &control);
+    if (!status.ok()) return status;
+    size_t got = 0;
+    status = ReadAt(fd.get(), data.data(), data.size(), at, &got);
+    if (!status.ok()) return Status::Error(status.error(), status.syscall(), pack_path);
+    if (got == 0) return Status::Error(EBADMSG, "parity", pack_path);
+    parity.Add(at, data.data(), got);
+    at += got;
+  }
+  return status.ok() ? parity.Write(pack_path, identity, length) : status;
+}
+
+Status MendRecords(const std::string& pack_path, const RecordPlaces& records,
+                   std::vector<uint32_t>* good) {
+  // Never destroyed, since pool threads outlive main.
+  static auto& one_at_a_time = *new std::mutex;
+  std::lock_guard lock(one_at_a_time);
+  Mender mender;
+  auto status = mender.Open(pack_path);
+  for (size_t i = 0; status.ok() && i < records.offsets.size(); i++) {
+    good->push_back(mender.Mend(records.offsets[i], records.stored[i]) ? 1 : 0);
+  }
+  return status;
+}
+
+}  // namespace coral
