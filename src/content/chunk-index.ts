@@ -16,6 +16,7 @@ import { decodeLocation, encodeLocation } from './records.js';
 import type { Savings } from './savings.js';
 import type { ChunkLocation } from './types.js';
 
+const PRESENT = Buffer.from([1]);
 /** Format of a database in which chunks were ever stored again. */
 const COPIES_FORMAT = 2;
 
@@ -48,6 +49,8 @@ export interface ChunkIndex {
   markBad(name: Buffer): boolean;
   /** Its record was mended; nothing where it lies elsewhere by now. */
   markGood(name: Buffer, at: Pick<Place, 'packId' | 'offset'>): void;
+  /** How many chunks are bad; counts up to `limit`. */
+  countBad(limit: number): number;
   /** Up to `limit` chunks with names above `after`, ascending. */
   slice(after: Buffer | undefined, limit: number): NamedLocation[];
   /** Grows whenever a known chunk changed its place or health: plans made before may be stale. */
@@ -61,7 +64,7 @@ interface IndexParts {
 }
 
 export function createChunkIndex(store: Store, packs: Packs, savings: Savings): ChunkIndex {
-  const { get, put, isGood, hit, ...changes } = createChanges({ store, packs, savings });
+  const { get, isGood, hit, ...changes } = createChanges({ store, packs, savings });
 
   function copies(hash: Buffer): (NamedLocation & { good: boolean })[] {
     // Where nothing was ever stored again there is no need to look.
@@ -89,18 +92,14 @@ export function createChunkIndex(store: Store, packs: Packs, savings: Savings): 
     markBad(name) {
       const location = get(name);
       if (!location) return false;
-      if (!location.bad) {
-        put(name, { ...location, bad: true });
-        changes.stale();
-      }
+      if (!location.bad) changes.mark(name, location, true);
       return true;
     },
     markGood(name, at) {
       const location = get(name);
-      if (!location?.bad || !isAt(location, at)) return;
-      put(name, { ...location, bad: false });
-      changes.stale();
+      if (location?.bad && isAt(location, at)) changes.mark(name, location, false);
     },
+    countBad: changes.countBad,
     slice: (after, limit) => sliceChunks(store, after, limit),
     get epoch() {
       return changes.epoch();
@@ -111,6 +110,8 @@ export function createChunkIndex(store: Store, packs: Packs, savings: Savings): 
 /** What adds, removes and moves chunks, with all that has to agree. */
 function createChanges({ store, packs, savings }: IndexParts) {
   const table = store.table('chunks');
+  /** Names of those that are bad, so that they can be counted. */
+  const damaged = store.table('damaged');
   let epoch = 0;
 
   function get(name: Buffer): ChunkLocation | undefined {
@@ -143,6 +144,7 @@ function createChanges({ store, packs, savings }: IndexParts) {
   function replace(name: Buffer, old: ChunkLocation, to: Place, references: number): void {
     packs.addLive(to.packId, to.stored);
     packs.addLive(old.packId, -old.stored);
+    if (old.bad) damaged.remove(name);
     put(name, { ...to, references, bad: false });
     count(name, 0, to.stored - old.stored);
     epoch++;
@@ -150,7 +152,6 @@ function createChanges({ store, packs, savings }: IndexParts) {
 
   return {
     get,
-    put,
     isGood,
     hit(name: Buffer): ChunkLocation | undefined {
       const location = get(name);
@@ -177,6 +178,7 @@ function createChanges({ store, packs, savings }: IndexParts) {
         return false;
       }
       table.remove(name);
+      if (location.bad) damaged.remove(name);
       packs.addLive(location.packId, -location.stored);
       count(name, -location.length, -location.stored);
       return true;
@@ -187,7 +189,20 @@ function createChanges({ store, packs, savings }: IndexParts) {
       replace(name, location, to, location.references);
       return true;
     },
-    stale: () => void epoch++,
+    mark(name: Buffer, location: ChunkLocation, bad: boolean): void {
+      put(name, { ...location, bad });
+      if (bad) damaged.put(name, PRESENT);
+      else damaged.remove(name);
+      epoch++;
+    },
+    countBad(limit: number): number {
+      let count = 0;
+      for (const { key } of damaged.range(Buffer.alloc(0))) {
+        // An older program may have healed it, which knows nothing of this table.
+        if (get(key)?.bad && ++count === limit) break;
+      }
+      return count;
+    },
     epoch: () => epoch,
   };
 }

@@ -7,7 +7,7 @@ import type { Tier, TierSet, VolumeConfig } from '../tiers/types.js';
 import { createAppending } from './appending.js';
 import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
-import { SEGMENT_CHUNKS } from './limits.js';
+import { DAMAGE_COUNTED, SEGMENT_CHUNKS } from './limits.js';
 import { heal } from './healing.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
@@ -113,13 +113,16 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
 type LookingUp = Pick<
   ContentStore,
   | 'planFor'
-  | 'planAtOnce'
   | 'planForRecipe'
+  | 'openPlan'
+  | 'openFor'
+  | 'openAtOnce'
   | 'dataBytes'
   | 'summary'
   | 'markBad'
   | 'markBadName'
   | 'packs'
+  | 'damage'
   | 'savings'
 >;
 
@@ -127,8 +130,10 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
   const { recipes, index } = parts;
   return {
     planFor: plans.planFor,
-    planAtOnce: plans.planAtOnce,
     planForRecipe: plans.planForRecipe,
+    openPlan: plans.open,
+    openFor: plans.openFor,
+    openAtOnce: plans.openAtOnce,
     dataBytes(ino) {
       const head = recipes.head(ino);
       return head && head.size - head.zeroBytes;
@@ -149,6 +154,10 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     },
     markBadName: (name) => void index.markBad(name),
     packs: () => Array.from(parts.packs.all(), toInfo),
+    damage: () => ({
+      badChunks: index.countBad(DAMAGE_COUNTED),
+      lostPacks: parts.packs.lostPacks(),
+    }),
     savings() {
       const { logical, unique, stored, again } = parts.savings.counters();
       const unnamed = recipes.garbageBytes();

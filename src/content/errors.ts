@@ -1,13 +1,23 @@
 /** Errors of the content store carry an errno name, so that the kernel border can answer with it. */
 import { constants } from 'node:os';
 
-/** @param code such as `EIO`. */
-export function contentError(
-  code: 'EIO' | 'EBADMSG' | 'ENOENT' | 'ECANCELED',
-  message: string,
-): Error {
-  return Object.assign(new Error(message), { code, errno: constants.errno[code] });
+type Code = 'EIO' | 'EBADMSG' | 'ENOENT' | 'ECANCELED';
+
+/** What the content store itself found wrong; its message says what. */
+export class ContentError extends Error {
+  readonly errno: number;
+
+  constructor(
+    readonly code: Code,
+    message: string,
+  ) {
+    super(message);
+    this.errno = constants.errno[code];
+  }
 }
+
+/** @param code such as `EIO`. */
+export const contentError = (code: Code, message: string): Error => new ContentError(code, message);
 
 export function errnoOf(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;

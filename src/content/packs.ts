@@ -5,6 +5,7 @@
  * that `live` and the chunk index always agree on disk. A record is durable before its file is made and
  * goes only after its file is gone: a crash leaves no pack that the catalogue does not know.
  */
+import { existsSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { native, type PackScan } from '../native.js';
@@ -13,6 +14,8 @@ import type { Tier, TierSet } from '../tiers/types.js';
 import { contentError, errnoOf } from './errors.js';
 import { decodePack, encodePack, packKey, type PackRecord } from './records.js';
 
+/** A file that was not there is looked for so often, at most. */
+const LOOK_AGAIN_MS = 1000;
 const NEXT_PACK = Buffer.from('content/next-pack', 'latin1');
 
 export class Packs {
@@ -20,8 +23,8 @@ export class Packs {
   private readonly meta: Table;
   private readonly records: Map<number, PackRecord>;
   private readonly dirty = new Set<number>();
-  /** Packs whose file was not there at start. Not recorded: the file may come back. */
-  private readonly lost = new Set<number>();
+  /** Packs whose file was not there, and when that was last looked at. Not recorded: the file may come back. */
+  private readonly lost = new Map<number, number>();
 
   constructor(
     private readonly store: Store,
@@ -110,14 +113,34 @@ export class Packs {
     this.table.remove(packKey(packId));
   }
 
+  /** Its file can't be opened. */
   setLost(packId: number): void {
-    this.lost.add(packId);
+    this.lost.set(packId, Date.now());
+  }
+
+  /** Packs with live chunks whose file is not there, on tiers that are. */
+  lostPacks(): number[] {
+    return [...this.lost.keys()].filter((packId) => {
+      const record = this.records.get(packId);
+      const isThere = this.tiers.byId(record?.tier ?? 0)?.state !== 'missing';
+      return record !== undefined && record.live > 0 && isThere && !this.readableTier(packId);
+    });
   }
 
   /** The tier of a pack where its bytes can be read now. */
   readableTier(packId: number): Tier | undefined {
     const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);
-    return tier && tier.state !== 'missing' && !this.lost.has(packId) ? tier : undefined;
+    return tier && tier.state !== 'missing' && !this.isLost(packId, tier) ? tier : undefined;
+  }
+
+  private isLost(packId: number, tier: Tier): boolean {
+    const seen = this.lost.get(packId);
+    if (seen === undefined) return false;
+    if (Date.now() - seen < LOOK_AGAIN_MS) return true;
+    const isBack = existsSync(this.tiers.packPath(tier, packId));
+    if (isBack) this.lost.delete(packId);
+    else this.setLost(packId);
+    return !isBack;
   }
 
   /** @throws EIO where its file or tier is missing or it is unknown. */

@@ -3,12 +3,13 @@
  * kept for the next open until a chunk moved or went bad.
  *
  * Whoever gets a plan opens it in the same turn of the event loop (right after the `await`): from then on
- * its packs are held, and reclaim may unlink them.
+ * its packs are held, and reclaim may unlink them. Opening is where it is noticed that the file of a pack is gone.
  */
+import { existsSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
-import type { PackedPlan } from '../native.js';
+import { native, type PackedPlan, type PlanHandle } from '../native.js';
 import type { ChunkIndex } from './chunk-index.js';
-import { contentError } from './errors.js';
+import { contentError, errnoOf } from './errors.js';
 import { HASH_BYTES, PLAN_CACHE_BYTES, PLAN_SLICE_CHUNKS, SEGMENT_CHUNKS } from './limits.js';
 import type { Packs } from './packs.js';
 import type { ContentParts } from './parts.js';
@@ -23,14 +24,15 @@ const CHUNKS_AT_ONCE = 64;
 
 export interface Plans {
   planFor(ino: number): Promise<PackedPlan>;
-  /** The same without waiting; undefined where there are many chunks or something is wrong: `planFor` says what. */
-  planAtOnce(ino: number): PackedPlan | undefined;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
+  open(plan: PackedPlan): PlanHandle;
+  openFor(ino: number): Promise<PlanHandle>;
+  openAtOnce(ino: number): PlanHandle | undefined;
   /** The inode has another recipe now, or none. */
   drop(ino: number): void;
 }
 
-type PlanParts = Pick<ContentParts, 'index' | 'packs' | 'recipes' | 'volumeId'>;
+type PlanParts = Pick<ContentParts, 'index' | 'packs' | 'recipes' | 'volumeId' | 'log'>;
 
 interface KeptPlan {
   plan: PackedPlan;
@@ -39,7 +41,7 @@ interface KeptPlan {
 }
 
 export function createPlans(parts: PlanParts): Plans {
-  const { index, packs, recipes } = parts;
+  const { index, packs, recipes, log } = parts;
   const kept = new LRUCache<number, KeptPlan>({
     maxSize: PLAN_CACHE_BYTES,
     sizeCalculation: ({ plan }) => 1 + plan.lengths.length * BYTES_PER_CHUNK,
@@ -102,9 +104,50 @@ export function createPlans(parts: PlanParts): Plans {
     }
   }
 
+  /** What can't be opened is looked for elsewhere by whoever makes a plan after this. */
+  function open(plan: PackedPlan): PlanHandle {
+    try {
+      return native.openPlan(plan);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      kept.clear();
+      for (const packId of plan.packIds) noteMissing(packId);
+      for (const packId of plan.packIds) packs.path(packId);
+      return native.openPlan(plan);
+    }
+  }
+
+  function noteMissing(packId: number): void {
+    const tier = packs.readableTier(packId);
+    if (!tier || existsSync(packs.path(packId))) return;
+    packs.setLost(packId);
+    log.error({ pack: packId, tier: tier.name }, 'a pack is lost: its file is not there');
+  }
+
+  async function openFor(ino: number): Promise<PlanHandle> {
+    try {
+      return open(await planFor(ino));
+    } catch (error) {
+      if (errnoOf(error) !== 'EIO') throw error;
+      // Its chunks may lie elsewhere too.
+      return open(await planFor(ino));
+    }
+  }
+
+  function openAtOnce(ino: number): PlanHandle | undefined {
+    const plan = planAtOnce(ino);
+    try {
+      return plan && open(plan);
+    } catch {
+      return undefined;
+    }
+  }
+
   return {
     planFor,
-    planAtOnce,
+    open,
+    openFor,
+    openAtOnce,
     planForRecipe: (recipe) => build(recipe.lengths.length, () => slicesOf(recipe)),
     drop: (ino) => void kept.delete(ino),
   };

@@ -39,6 +39,10 @@ interface OpenPack {
   protectedBytes: number;
 }
 
+/** Somebody removed its file: what is appended to it nobody could read. */
+const lostError = ({ packId }: OpenPack): Error =>
+  contentError('EIO', `the file of pack ${packId}, which is being written, is not there any more`);
+
 export class TierWriter {
   private readonly lock = createLock();
   private readonly syncLock = createLock();
@@ -129,10 +133,14 @@ export class TierWriter {
   }
 
   private fail(pack: OpenPack, error: unknown): never {
+    this.giveUp(pack, error);
+    throw error;
+  }
+
+  private giveUp(pack: OpenPack, error: unknown): void {
     this.failures.set(pack.packId, error);
     this.close(pack);
     this.warn(pack, error, 'writing a pack failed');
-    throw error;
   }
 
   private async append(
@@ -166,7 +174,8 @@ export class TierWriter {
   }
 
   private async current(): Promise<OpenPack> {
-    if (this.open) return this.open;
+    if (this.open && this.deps.packs.readableTier(this.open.packId)) return this.open;
+    if (this.open && this.tier.state !== 'missing') this.giveUp(this.open, lostError(this.open));
     if (this.tier.state === 'missing') {
       throw contentError('EIO', this.tier.problem ?? `tier ${this.tier.name} is missing`);
     }

@@ -1,5 +1,12 @@
 /** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
-import type { ChunkBatch, CopyControl, Encoding, GroupBatch, PackedPlan } from '../native.js';
+import type {
+  ChunkBatch,
+  CopyControl,
+  Encoding,
+  GroupBatch,
+  PackedPlan,
+  PlanHandle,
+} from '../native.js';
 
 /** Where one chunk lies. */
 export interface ChunkLocation {
@@ -131,9 +138,13 @@ export interface ContentStore {
    * @throws EIO where a chunk is unknown or its tier is missing, ENOENT without a recipe.
    */
   planFor(ino: number): Promise<PackedPlan>;
-  /** The same without waiting, for a file with few chunks; undefined where `planFor` has to be asked. */
-  planAtOnce(ino: number): PackedPlan | undefined;
   planForRecipe(recipe: Recipe): Promise<PackedPlan>;
+  /** Opens the packs of a plan that was just made. @throws EIO where one is not there. */
+  openPlan(plan: PackedPlan): PlanHandle;
+  /** Makes the plan of an inode and opens it. @throws as `planFor` and `openPlan` */
+  openFor(ino: number): Promise<PlanHandle>;
+  /** The same without waiting, for a file with few chunks; undefined where `openFor` has to be asked. */
+  openAtOnce(ino: number): PlanHandle | undefined;
   summary(ino: number): Promise<StoredSummary>;
   /**
    * Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. @returns its name; undefined where
@@ -152,6 +163,8 @@ export interface ContentStore {
    */
   relocate(ino: number, tier: number, control?: CopyControl): Promise<number>;
   packs(): PackInfo[];
+  /** What is known to be damaged: chunks, up to some thousands, and packs whose file is not there. */
+  damage(): { badChunks: number; lostPacks: number[] };
   /**
    * Logical bytes of all recipes, stored bytes, and what dedup and compression saved:
    * logical + unnamed = stored + dedup + compression.

@@ -1,5 +1,5 @@
 /** open and create: which form an inode is served in, and what has to happen before it can be. */
-import { native, type PlanHandle } from '../native.js';
+import type { PlanHandle } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, OPEN_KILL_SUIDGID } from '../fuse/protocol.js';
 import type { Attributes, Caller, Opened, Result } from '../fuse/operations.js';
@@ -51,9 +51,9 @@ function openAtOnce(ctx: Context, file: OpenFile, inode: Inode, flags: number): 
   if (isReady(ctx, file, inode, flags)) return openPlain(ctx, file, inode, flags);
   if (!staysPacked(file, inode, flags)) return undefined;
   if (file.serving === 'none') {
-    const plan = ctx.content.planAtOnce(inode.ino);
+    const plan = ctx.content.openAtOnce(inode.ino);
     if (plan === undefined) return undefined;
-    servePlan(ctx, file, native.openPlan(plan));
+    servePlan(ctx, file, plan);
   }
   return packedOpened(ctx, file, inode, flags);
 }
@@ -95,7 +95,7 @@ function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): O
 async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
   const { ino } = file;
   if (file.serving === 'none') {
-    const plan = native.openPlan(await ctx.content.planFor(ino));
+    const plan = await ctx.content.openFor(ino);
     // The file may have become plain while the plan was being resolved.
     if (!isPackedOnly(inodeOf(ctx, ino))) {
       plan.close();

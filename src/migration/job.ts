@@ -1,5 +1,6 @@
 /** A job: what others see of a move, and how it ended. */
 import { errnoName, reasonOf } from '../config/errors.js';
+import { ContentError } from '../content/errors.js';
 import { MoveCancelled, MoveError } from './deps.js';
 import { type Move, progress } from './move.js';
 import type { Job, JobKind, MoveOptions } from './types.js';
@@ -96,7 +97,8 @@ export function isCancel(error: unknown, move: Move): boolean {
 
 /** One line: what was tried, on what, why it failed. */
 export function failureText(move: Move, path: string, error: unknown): string {
-  const why = error instanceof MoveError ? error.message : reasonOf(error);
+  const isOurs = error instanceof MoveError || error instanceof ContentError;
+  const why = isOurs ? error.message : reasonOf(error);
   const where = move.kind === 'share' ? 'on' : 'to';
   const text = `could not ${move.kind} ${path} ${where} ${move.tier}: ${why}`;
   return move.switched ? `${text} (it is there; the old copy goes at the next start)` : text;

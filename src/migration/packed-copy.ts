@@ -1,4 +1,5 @@
 /** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
+import { errnoName } from '../config/errors.js';
 import { nameAt } from '../content/records.js';
 import { cuttingOf, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
@@ -41,7 +42,12 @@ export async function packAndCheck(
   unchanged: () => boolean,
 ): Promise<PackedCopy | null> {
   for (let tries = 1; tries <= PACK_TRIES; tries++) {
-    const { readBack, ...copy } = await packOnce(ctx, move, source, target);
+    const attempt = await packOnce(ctx, move, source, target).catch((error: unknown) => {
+      // A pack with a chunk that was found among the dedup hits is lost: that is known by now.
+      if (tries === PACK_TRIES || errnoName(error) !== 'EIO') throw error;
+    });
+    if (!attempt) continue;
+    const { readBack, ...copy } = attempt;
     let wanted = false;
     try {
       if (!unchanged()) return null;

@@ -198,7 +198,7 @@ async function readsBack(
   batch: GroupBatch,
   { all }: PackedTogether,
 ): Promise<boolean> {
-  const plan = native.openPlan(await deps.content.planForRecipe(all));
+  const plan = deps.content.openPlan(await deps.content.planForRecipe(all));
   try {
     const check = await together(read, (control) => native.checkPlan(plan, control));
     return check.bad.length === 0 && check.digest.equals(batch.digest);

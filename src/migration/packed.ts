@@ -19,7 +19,7 @@ import {
 } from './move.js';
 import { packAndCheck, type PackedCopy } from './packed-copy.js';
 import { makePlain } from './plain.js';
-import { checkPlanOf } from './read-back.js';
+import { checkPlan } from './read-back.js';
 
 /**
  * Makes the file packed on the move's tier or a slower one where it is already, and drops its plain
@@ -114,7 +114,7 @@ async function checkPackedForm(
   const { content, log } = deps;
   const { ino } = move;
   try {
-    const check = await checkPlanOf(move, await content.planFor(ino));
+    const check = await checkPlan(move, await content.openFor(ino));
     for (const index of check.bad) content.markBad(ino, index);
     return check;
   } catch (error) {

@@ -58,7 +58,7 @@ async function hydrate(ctx: MoveContext, move: Move, target: Tier): Promise<Outc
   checkRoom(ctx, target, plainBytes(ctx.deps, inode));
   move.total = 2 * size;
   move.done = 0;
-  const plan = native.openPlan(await content.planFor(move.ino));
+  const plan = await content.openFor(move.ino);
   const fill = async (out: number) => {
     const written = await controlled(move, (control) => native.hydrate(plan, out, control));
     if (digest === '' || written.digest.toString('hex') === digest) return written;

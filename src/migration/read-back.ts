@@ -4,7 +4,7 @@
  */
 import { nameAt } from '../content/records.js';
 import type { ContentStore, Recipe } from '../content/types.js';
-import type { PackedPlan, PlanCheck } from '../native.js';
+import type { PlanCheck, PlanHandle } from '../native.js';
 import { native } from '../native.js';
 import { controlled, type Move } from './move.js';
 
@@ -26,7 +26,7 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
   async function check(part: Recipe): Promise<void> {
     const plan = await content.planForRecipe(part);
     if (stopped) return;
-    last = await checkPlanOf(move, plan, last);
+    last = await checkPlan(move, content.openPlan(plan), last);
     for (const index of last.bad) bad.push(nameAt(part, index));
   }
 
@@ -50,13 +50,12 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
   };
 }
 
-/** Decodes a whole plan, read from the medium; `before` is what was found in the parts before it. */
-export async function checkPlanOf(
+/** Decodes a whole plan, read from the medium, and closes it; `before` is what was found in the parts before it. */
+export async function checkPlan(
   move: Move,
-  packed: PackedPlan,
+  plan: PlanHandle,
   before?: PlanCheck,
 ): Promise<PlanCheck> {
-  const plan = native.openPlan(packed);
   try {
     return await controlled(move, (control) => native.checkPlan(plan, control, before));
   } finally {

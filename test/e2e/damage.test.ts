@@ -1,7 +1,8 @@
 /** Media that lie or fail: damage is noticed, named, contained, and never returned as data. */
 import assert from 'node:assert/strict';
-import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
 import { must, waitFor } from '../../scripts/lib/process.js';
@@ -38,6 +39,7 @@ scenario(
     await assert.rejects(readFile(volume.at('models/bad.bin')), { code: 'EIO' });
     assert.equal(await digestFile(volume.at('models/good.bin')), good);
     assert.equal(await digestFile(volume.at('plain.bin')), plain);
+    assert.match((await volume.status()).problems.join(), /1 chunk is damaged/);
     for (const verb of ['scrub', 'fsck']) {
       const result = await volume.run(verb, volume.mountpoint);
       assert.equal(result.code, 1, verb);
@@ -101,7 +103,7 @@ scenario('what one place of a pack lost is mended while it is read', QUIET, asyn
   assert.ok(read[names.length].equals(noise(3 * MiB)));
   assert.ok((await readFile(pack)).equals(bytes));
   await volume.must('scrub', volume.mountpoint);
-  assert.equal(JSON.parse(await volume.must('status', volume.mountpoint, '--json')).health, 'ok');
+  assert.equal((await volume.status()).health, 'ok');
 });
 
 scenario(
@@ -121,6 +123,40 @@ scenario(
     assert.deepEqual(report.problems, []);
     assert.ok(report.healed > 1, `${report.healed} healed`);
     assert.ok((await readFile(pack)).equals(bytes));
+  },
+);
+
+scenario(
+  'a pack whose file is gone: EIO, status says so, and it works when it is back',
+  QUIET,
+  async (volume) => {
+    const health = async (): Promise<string[]> => (await volume.status()).problems;
+    await put(volume.at('model.bin'), noise(3 * MiB));
+    await put(volume.at('note.txt'), prose(5000));
+    // The small one is opened at once, the large one is not; the pack is still being written.
+    await volume.demote('model.bin');
+    await volume.demote('note.txt');
+    const [pack] = await volume.packs('hdd');
+    await rename(pack, `${volume.root}/away`);
+    // A moment after its last reader it is closed.
+    await setTimeout(1500);
+    for (const name of ['model.bin', 'note.txt']) {
+      await assert.rejects(readFile(volume.at(name)), { code: 'EIO' });
+    }
+    const { stderr } = await volume.run('promote', volume.at('model.bin'), '--wait');
+    assert.match(stderr, /pack 1 on tier hdd can't be read: it is not there/);
+    assert.match((await health()).join(), /packs are not there \(1\)/);
+    // What was in it is stored anew where it is written again.
+    await put(volume.at('again.bin'), noise(3 * MiB));
+    await volume.demote('again.bin');
+    await volume.remount(QUIET.mount);
+    assert.ok((await readFile(volume.at('model.bin'))).equals(noise(3 * MiB)));
+    await assert.rejects(readFile(volume.at('note.txt')), { code: 'EIO' });
+    await rename(`${volume.root}/away`, pack);
+    await setTimeout(1500);
+    assert.ok((await readFile(volume.at('note.txt'))).equals(prose(5000)));
+    assert.deepEqual(await health(), []);
+    await volume.must('fsck', volume.mountpoint);
   },
 );
 

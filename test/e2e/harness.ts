@@ -50,6 +50,8 @@ export interface Where {
 /** What tests use of `status --json`. */
 export interface Status {
   pid?: number;
+  health: string;
+  problems: string[];
   mountpoint: string;
   volume: string;
   tiers: {

@@ -4,6 +4,7 @@ import type { Parts } from '../parts.js';
 import type { Tier } from '../../tiers/types.js';
 import { VERSION } from '../../config/version.js';
 
+const PACKS_NAMED = 5;
 const started = new Date().toISOString();
 
 export function status(parts: Parts): StatusDocument {
@@ -12,6 +13,7 @@ export function status(parts: Parts): StatusDocument {
   tiers.lookAtFull();
   const problems = tiers.tiers.flatMap((tier) => tier.problem ?? []);
   if (store.failed !== null) problems.push(`nothing becomes durable: ${store.failed.message}`);
+  problems.push(...damageOf(content));
   return {
     mountpoint: plan.mountpoint,
     volume: plan.directory,
@@ -35,6 +37,23 @@ export function status(parts: Parts): StatusDocument {
       openHandles: parts.filesystem.openHandles(),
     },
   };
+}
+
+function damageOf(content: Parts['content']): string[] {
+  const { badChunks, lostPacks } = content.damage();
+  const found: string[] = [];
+  if (badChunks > 0) {
+    const which = 'scrub mends what can be mended, and names the files of the rest';
+    found.push(`${badChunks} chunk${badChunks === 1 ? ' is' : 's are'} damaged: ${which}`);
+  }
+  if (lostPacks.length > 0) {
+    const list = lostPacks.slice(0, PACKS_NAMED).join(', ');
+    const rest = lostPacks.length > PACKS_NAMED ? ', ...' : '';
+    found.push(
+      `the files of ${lostPacks.length} packs are not there (${list}${rest}): put them back`,
+    );
+  }
+  return found;
 }
 
 function tierDocument(parts: Parts, tier: Tier): TierDocument {
