@@ -2,7 +2,7 @@
 import { ExitCode, usageError } from '../config/errors.js';
 import { didYouMean } from '../config/suggest.js';
 import { formatSize } from '../config/units.js';
-import type { MigrationStatus } from '../migration/types.js';
+import type { MigrationDocument } from '../daemon/documents.js';
 import { table } from './output.js';
 import { askMount } from './requests.js';
 import { migrationText } from './status.js';
@@ -23,22 +23,24 @@ export const migrationVerb: Verb = {
           `Allowed: ${ACTIONS.join(', ')}`,
       );
     }
-    const status = await askMount<MigrationStatus>(mountpoint, 'migration', { action });
+    const status = await askMount<MigrationDocument>(mountpoint, 'migration', { action });
     output.result(status, lines);
     return ExitCode.done;
   },
 };
 
-function lines(status: MigrationStatus): string[] {
+function lines(status: MigrationDocument): string[] {
   const rows = status.running.map((job) => [
     job.kind,
     job.tier,
     job.state,
     formatSize(job.done),
     formatSize(job.total),
-    job.ino,
+    job.path ?? `inode ${job.ino}`,
   ]);
-  const header = ['JOB', 'TIER', 'STATE', 'DONE', 'OF', 'INODE'];
-  const running = rows.length === 0 ? [] : ['', ...table(header, rows, ['DONE', 'OF', 'INODE'])];
-  return [migrationText(status), ...running];
+  const header = ['JOB', 'TIER', 'STATE', 'DONE', 'OF', 'PATH'];
+  const running = rows.length === 0 ? [] : ['', ...table(header, rows, ['DONE', 'OF'])];
+  const failed = status.failures.map(({ time, error }) => `${time}  ${error}`);
+  const failures = failed.length === 0 ? [] : ['', 'Failed, and not done since:', ...failed];
+  return [migrationText(status), ...running, ...failures];
 }

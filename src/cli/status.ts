@@ -6,8 +6,8 @@ import { table } from './output.js';
 import { askMount } from './requests.js';
 import type { Verb } from './verb.js';
 
-const HEADER = ['TIER', 'MEDIUM', 'CAPACITY', 'USED', 'FILL', 'PLAIN', 'PACKED', 'STATE', 'PATH'];
-const RIGHT = ['CAPACITY', 'USED', 'FILL', 'PLAIN', 'PACKED'];
+const RIGHT = ['CAPACITY', 'USED', 'FREE', 'FILL', 'PLAIN', 'PACKED'];
+const HEADER = ['TIER', 'MEDIUM', ...RIGHT, 'STATE', 'PATH'];
 
 export const statusVerb: Verb = {
   name: 'status',
@@ -42,12 +42,15 @@ export function statusLines(status: StatusDocument): string[] {
 }
 
 function tierRow(tier: TierDocument): string[] {
-  const fill = tier.capacity === 0 ? 0 : (100 * tier.used) / tier.capacity;
+  // As the watermarks count: what others have on the disk is no room of ours.
+  const room = tier.used + tier.free;
+  const fill = room === 0 ? 0 : (100 * tier.used) / room;
   return [
     tier.name,
     tier.medium,
     formatSize(tier.capacity),
     formatSize(tier.used),
+    formatSize(tier.free),
     `${fill.toFixed(0)}%`,
     formatSize(tier.plainBytes),
     formatSize(tier.packedBytes),

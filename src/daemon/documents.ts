@@ -1,7 +1,7 @@
 /** The documents that the daemon answers with and `--json` prints: stable field names, bytes, ISO 8601. */
 import type { Settings } from '../config/types.js';
 import type { Problem } from '../integrity/report.js';
-import type { Job, MigrationStatus } from '../migration/types.js';
+import type { Failure, Job, MigrationStatus } from '../migration/types.js';
 import type { Placement, Temperature } from '../policy/types.js';
 
 export interface WhereDocument {
@@ -130,6 +130,14 @@ export interface PolicyDocument {
 }
 
 /** What `fsck` and `scrub` answer. */
+/** Of `migration`. */
+export interface MigrationDocument extends MigrationStatus {
+  /** With the path below the mount point; null where the file was deleted meanwhile. */
+  running: (Job & { path: string | null })[];
+  /** Files whose last move failed, newest first, some twenty at most. */
+  failures: Failure[];
+}
+
 export interface CheckDocument {
   /** What was looked at and how many of each. */
   checked: Readonly<Record<string, number>>;

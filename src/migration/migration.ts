@@ -25,6 +25,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     unpaused: queue.unpaused,
     jobsOf: queue.jobsOf,
     status: queue.status,
+    failures: queue.failures,
     pause: queue.pause,
     resume() {
       queue.resume();

@@ -21,6 +21,17 @@ export interface Job {
   readonly error: string | null;
 }
 
+/** Why a file is not where it should be. */
+export interface Failure {
+  ino: number;
+  kind: JobKind;
+  tier: string;
+  /** One line: what was tried, on which path, why it failed. */
+  error: string;
+  /** ISO 8601. */
+  time: string;
+}
+
 /**
  * What migration needs to know of open files; the filesystem provides it. All calls are
  * synchronous, so that a check and the switch that follows are one step.
@@ -78,6 +89,8 @@ export interface Migration {
   /** Something was written: the watermarks are looked at soon. */
   nudge(): void;
   status(): MigrationStatus;
+  /** Of the files whose last move failed, those that failed last, newest first. */
+  failures(): Failure[];
   pause(): void;
   resume(): void;
   /** The settings changed: a rate of 0 pauses, another one after it goes on. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { program, scenario, type TestVolume } from './harness.js';
 import { ask } from '../../src/daemon/client.js';
+import type { MigrationDocument } from '../../src/daemon/documents.js';
 import { ggufFile } from '../../scripts/fixtures/gguf-writer.js';
 import { onnxFile } from '../../scripts/fixtures/onnx-writer.js';
 import { safetensorsFile } from '../../scripts/fixtures/safetensors-writer.js';
@@ -320,6 +321,43 @@ scenario('who waits for a move is told once what it waits for', {}, async (v) =>
   assert.match(await saidWhileWaiting(v, /\/file is open/, close), onlyLine);
   assert.equal(await digestFile(v.at('file')), sum);
 });
+
+scenario(
+  'migration status says which moves failed, until they are done',
+  { capacity: { hdd: '4MiB' }, mount: ['cold-after=1h'] },
+  async (v) => {
+    const failed = async () =>
+      (JSON.parse(await v.must('migration', 'status', v.mountpoint, '--json')) as MigrationDocument)
+        .failures;
+    await put(v.at('models/grün.bin'), noise(8 * MiB));
+    assert.deepEqual(await failed(), []);
+    await v.run('demote', v.at('models'), '--to', 'hdd', '--wait');
+    const [{ kind, tier, error, time }] = await failed();
+    assert.deepEqual([kind, tier], ['demote', 'hdd']);
+    assert.match(error, /could not demote \/models\/grün\.bin to hdd: /);
+    assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
+    assert.match(await v.must('migration', 'status', v.mountpoint), /not done since:\n.*grün\.bin/);
+    await v.demote('models', 'ssd');
+    assert.deepEqual(await failed(), []);
+  },
+);
+
+scenario(
+  'migration status says which files are being moved',
+  { mount: ['migrate-rate=1MiB'] },
+  async (v) => {
+    await put(v.at('deep/slow.bin'), noise(8 * MiB));
+    await v.must('demote', v.at('deep/slow.bin'), '--to', 'hdd');
+    const moving = async () => {
+      const text = await v.must('migration', 'status', v.mountpoint, '--json');
+      return (JSON.parse(text) as MigrationDocument).running.find(
+        ({ path }) => path === '/deep/slow.bin',
+      );
+    };
+    await waitFor('it is being moved', moving);
+    assert.match(await v.must('migration', 'status', v.mountpoint), /\/deep\/slow\.bin/);
+  },
+);
 
 scenario('who waits for a move is told that the mount became read-only', {}, async (v) => {
   await put(v.at('file'), noise(MiB));

@@ -1,11 +1,11 @@
 /** Every request that the control socket answers, by its verb. */
 import { usageError } from '../../config/errors.js';
+import { shown } from '../../config/mountinfo.js';
 import { checkVolume } from '../../integrity/fsck.js';
 import type { CheckDeps } from '../../integrity/report.js';
 import { scrubPacks } from '../../integrity/scrub.js';
-import type { MigrationStatus } from '../../migration/types.js';
 import type { Handlers, Progress } from '../control.js';
-import type { CheckDocument, PolicyDocument } from '../documents.js';
+import type { CheckDocument, MigrationDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
@@ -46,13 +46,17 @@ async function scrub(deps: CheckDeps, progress: Progress): Promise<CheckDocument
   return { checked: { packs, chunks }, ...found };
 }
 
-function migration(parts: Parts, args: Record<string, unknown>): MigrationStatus {
-  const { migration } = parts;
+function migration(parts: Parts, args: Record<string, unknown>): MigrationDocument {
+  const { migration, namespace } = parts;
   if (args['action'] === 'resume') mustBeWritable(parts);
   if (args['action'] === 'pause') migration.pause();
   else if (args['action'] === 'resume') migration.resume();
   else if (args['action'] !== 'status') throw usageError('migration: status, pause or resume');
-  return migration.status();
+  const running = migration.status().running.map((job) => {
+    const path = namespace.pathOf(job.ino);
+    return { ...job, path: path === undefined ? null : shown(path) };
+  });
+  return { ...migration.status(), running, failures: migration.failures() };
 }
 
 function policy(parts: Parts): PolicyDocument {
