@@ -128,6 +128,14 @@ export interface PackWriter {
   close(): void;
 }
 
+/** Chunks in a pack: where their records lie (bytes), decoded lengths, and SHA-256, 32 bytes each. */
+export interface ChunkRecords {
+  offsets: Float64Array;
+  stored: Uint32Array;
+  lengths: Uint32Array;
+  hashes: Buffer;
+}
+
 export interface PackScan {
   packId: number;
   /** 16 bytes from its header: whose pack it is. */
@@ -205,11 +213,17 @@ export interface NativeContent {
    */
   makeParity(path: string, control?: CopyControl): Promise<void>;
   /**
-   * Looks at records of a sealed pack, and at those before them in their chains; what is damaged is written anew
-   * where the pack's parity has it. @returns for each record 1 where it is good now, else 0.
-   * @throws ENOENT where there is no parity, EBADMSG where it is bad or of another pack
+   * Looks at records of a pack, and at those before them in their chains; what is damaged is written anew where the
+   * pack's parity has it. @returns for each record 1 where it decodes to its chunk now, else 0.
+   * @throws ENOENT where there is no parity, EBADMSG where it is bad or another pack lies there, ECANCELED
    */
-  mendRecords(path: string, offsets: Float64Array, stored: Uint32Array): Promise<Uint32Array>;
+  mendRecords(
+    path: string,
+    packId: number,
+    volumeId: Buffer,
+    records: ChunkRecords,
+    control?: CopyControl,
+  ): Promise<Uint32Array>;
   /** Opens every pack of the plan. @throws ENOENT and others of open(2), with `path`. */
   openPlan(plan: PackedPlan): PlanHandle;
   /**

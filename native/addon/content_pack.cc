@@ -239,18 +239,44 @@ Napi::Value MakeParityOf(const Napi::CallbackInfo& info) {
       Undefined);
 }
 
+// The records of an object of parallel arrays, as in src/native-content.ts.
+bool ReadChunkRecords(Napi::Value value, std::vector<ChunkRecord>* records) {
+  if (!value.IsObject()) return false;
+  const auto object = value.As<Napi::Object>();
+  std::vector<uint64_t> offsets;
+  std::vector<uint32_t> stored;
+  std::vector<uint32_t> lengths;
+  const Napi::Value hashes = object.Get("hashes");
+  if (!ReadOffsets(object.Get("offsets"), &offsets) ||
+      !ReadUint32s(object.Get("stored"), &stored) ||
+      !ReadUint32s(object.Get("lengths"), &lengths) || !hashes.IsBuffer()) {
+    return false;
+  }
+  const auto bytes = hashes.As<Napi::Buffer<uint8_t>>();
+  if (stored.size() != offsets.size() || lengths.size() != offsets.size() ||
+      bytes.Length() != offsets.size() * sizeof(Hash)) {
+    return false;
+  }
+  for (size_t i = 0; i < offsets.size(); i++) {
+    records->push_back({offsets[i], stored[i], lengths[i], {}});
+    std::copy_n(bytes.Data() + i * sizeof(Hash), sizeof(Hash), records->back().hash.begin());
+  }
+  return true;
+}
+
 Napi::Value Mend(const Napi::CallbackInfo& info) {
-  RecordPlaces records;
-  if (!info[0].IsString() || !ReadOffsets(info[1], &records.offsets) ||
-      !ReadUint32s(info[2], &records.stored) || records.offsets.size() != records.stored.size()) {
+  PackIdentity identity;
+  std::vector<ChunkRecord> records;
+  if (!info[0].IsString() || !ReadInteger(info[1], &identity.pack_id) ||
+      !ReadVolumeId(info[2], &identity.volume_id) || !ReadChunkRecords(info[3], &records)) {
     return Rejected(info.Env(), Status::Error(EINVAL, "mend records"));
   }
   auto good = std::make_shared<std::vector<uint32_t>>();
   return RunAsync(
       info.Env(), WorkerPool::Background(),
-      [path = info[0].As<Napi::String>().Utf8Value(), records = std::move(records), good] {
-        return MendRecords(path, records, good.get());
-      },
+      [path = info[0].As<Napi::String>().Utf8Value(), identity, records = std::move(records),
+       control = ControlOf(info[4]),
+       good] { return MendRecords(path, identity, records, *control, good.get()); },
       [good](Napi::Env env) { return NewUint32Array(env, *good); });
 }
 

@@ -279,6 +279,8 @@ Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* leng
   // What was there a moment ago may be there again.
   if (contents.valid_length < valid_length) return Status::Error(EBADMSG, "repair", path);
   if (contents.valid_length == 0) return status;
+  // It may be from before the last records: what is to be there gets one of its own.
+  unlink(ParityPath(path).c_str());
   if (contents.sealed) {
     *length = contents.file_length;
     return Status::Ok();
@@ -295,8 +297,6 @@ Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* leng
     end = entry.offset + entry.stored;
     if (!is_bad) entries.push_back(entry);
   }
-  // Parity of what lies there now would mend nothing of what is to lie there.
-  unlink(ParityPath(path).c_str());
   status = Reseal(fd.get(), contents, end, entries);
   if (!status.ok()) return Status::Error(status.error(), status.syscall(), path);
   *length = end + entries.size() * kIndexEntrySize + kPackFooterSize;

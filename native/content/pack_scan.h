@@ -29,10 +29,11 @@ struct PackContents {
 // is damaged beyond that: EBADMSG. EPROTONOSUPPORT for another format version.
 Status ScanPack(const std::string& path, bool deep, PackContents* contents);
 
-// Cuts the torn tail off behind the last record that ends within `valid_length`, writes index and
-// footer over the good records, syncs. EBADMSG, and nothing is changed, where less than that is
-// valid. Leaves a sealed pack with a good index as it is. Can be repeated after a crash at any
-// step. `*length` is the final length; 0 where not even the header is there.
+// The parity of the pack is removed: mend what it can mend before. Cuts the torn tail off behind
+// the last record that ends within `valid_length`, writes index and footer over the good records,
+// syncs. EBADMSG, and nothing is changed, where less than that is valid. Leaves a sealed pack with
+// a good index as it is. Can be repeated after a crash at any step. `*length` is the final length;
+// 0 where not even the header is there.
 Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* length);
 
 }  // namespace coral

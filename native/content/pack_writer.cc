@@ -198,8 +198,8 @@ Status PackWriter::Seal() {
   parity_.Add(size_, tail.data(), tail.size());
   size_ += tail.size();
   sealed_ = true;
-  // Where it fails, for want of space, it is made later.
-  static_cast<void>(WriteParity());
+  // Where it fails, for want of space, it is made later: no older one must seem to be it.
+  if (!parity_whole_ || !WriteParity().ok()) unlink(ParityPath(path_).c_str());
   return Status::Ok();
 }
 

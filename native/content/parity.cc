@@ -10,8 +10,9 @@
 #include <map>
 #include <mutex>
 
+#include "content/hash.h"
 #include "content/pack_file.h"
-#include "content/pack_scan.h"
+#include "content/plan.h"
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
 #include "io/unique_fd.h"
@@ -100,8 +101,11 @@ Status WriteBeside(const std::string& path, const Bytes& header, const Bytes& st
 // A pack with its parity.
 class Mender {
  public:
-  Status Open(const std::string& path);
-  // Whether the record can be decoded now.
+  Mender(const std::string& path, const PackIdentity& identity, const CopyControl& control)
+      : path_(path), identity_(identity), seed_(identity.Seed()), control_(control) {}
+
+  Status Open();
+  // Mends the record, and those before it in its chain. False where one of them can't be.
   bool Mend(uint64_t offset, uint32_t stored);
 
  private:
@@ -116,36 +120,36 @@ class Mender {
 
   Status ReadParity();
   bool MendAlone(uint64_t offset, uint32_t stored);
+  uint32_t StoredAt(uint64_t offset) const;
   bool Try(const Record& record);
-  Record Read(uint64_t offset, uint32_t stored) const;
+  Record Read(uint64_t offset, uint64_t length) const;
   bool IsGood(const Record& record, RecordHeader* header) const;
   Bytes Reconstruct(const Record& record, std::vector<bool>* known) const;
   void AddOthers(int64_t at, Bytes& blocks, std::vector<bool>* known) const;
   static void Replace(Record& record, uint64_t from, uint64_t to, const Bytes& blocks);
   bool Write(const Record& mended, const Record& before, const Bytes& blocks) const;
 
-  std::string path_;
+  const std::string path_;
+  const PackIdentity identity_;
+  const uint64_t seed_;
+  const CopyControl& control_;
   UniqueFd fd_;
   uint64_t file_length_ = 0;
   uint64_t length_ = 0;  // Of what the parity covers: an open pack may be longer.
-  PackIdentity identity_;
-  uint64_t seed_ = 0;
   Bytes stripes_;
-  std::vector<IndexEntry> entries_;
   std::map<uint64_t, bool> seen_;  // By offset.
 };
 
-Status Mender::Open(const std::string& path) {
-  path_ = path;
-  fd_ = UniqueFd(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd_.valid()) return Status::FromErrno("open", path);
-  PackContents contents;
-  auto status = ScanPack(path, false, &contents);
+Status Mender::Open() {
+  fd_ = UniqueFd(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd_.valid()) return Status::FromErrno("open", path_);
+  struct stat attributes;
+  if (fstat(fd_.get(), &attributes) != 0) return Status::FromErrno("fstat", path_);
+  file_length_ = static_cast<uint64_t>(attributes.st_size);
+  PackIdentity found;
+  auto status = ReadIdentity(fd_.get(), file_length_, path_, &found);
   if (!status.ok()) return status;
-  file_length_ = contents.file_length;
-  identity_ = contents.identity;
-  seed_ = identity_.Seed();
-  entries_ = std::move(contents.entries);
+  if (found.Seed() != seed_) return Status::Error(EBADMSG, "pack identity", path_);
   return ReadParity();
 }
 
@@ -169,12 +173,31 @@ Status Mender::ReadParity() {
 bool Mender::Mend(uint64_t offset, uint32_t stored) {
   if (!MendAlone(offset, stored)) return false;
   RecordHeader header;
-  if (!IsGood(Read(offset, stored), &header)) return false;
-  // Its chunk is decoded with those before it in its chain.
-  return std::all_of(entries_.begin(), entries_.end(), [&](const IndexEntry& entry) {
-    const bool before = entry.offset < offset && entry.offset + header.before >= offset;
-    return !before || MendAlone(entry.offset, entry.stored);
-  });
+  if (!IsGood(Read(offset, stored), &header) || header.before > offset) return false;
+  // What it says of its chain has no gaps, but may have headers that are lost.
+  for (uint64_t at = offset - header.before; at < offset;) {
+    const uint32_t length = StoredAt(at);
+    if (length == 0 || at + length > offset || !MendAlone(at, length)) return false;
+    at += length;
+  }
+  return true;
+}
+
+// The length of the record that starts there, as its header says or should; 0 where nothing does.
+uint32_t Mender::StoredAt(uint64_t offset) const {
+  auto start = Read(offset, kRecordHeaderSize);
+  RecordHeader header;
+  if (DecodeRecordHeader(start.bytes.data(), seed_, offset, &header)) return header.stored();
+  std::vector<bool> known;
+  const auto blocks = Reconstruct(start, &known);
+  for (uint64_t from = 0; from < start.blocks; from++) {
+    for (uint64_t to = from + 1; to <= start.blocks; to++) {
+      auto tried = start;
+      Replace(tried, from, to, blocks);
+      if (DecodeRecordHeader(tried.bytes.data(), seed_, offset, &header)) return header.stored();
+    }
+  }
+  return 0;
 }
 
 bool Mender::MendAlone(uint64_t offset, uint32_t stored) {
@@ -185,7 +208,8 @@ bool Mender::MendAlone(uint64_t offset, uint32_t stored) {
   }
   const auto record = Read(offset, stored);
   RecordHeader header;
-  return seen_[offset] = IsGood(record, &header) || (offset + stored <= length_ && Try(record));
+  const bool good = IsGood(record, &header) || (offset + stored <= length_ && Try(record));
+  return seen_[offset] = good;
 }
 
 // Which blocks are damaged the medium says only of those that it can't read. So each run of blocks
@@ -214,18 +238,18 @@ bool Mender::Try(const Record& record) {
   return false;
 }
 
-Mender::Record Mender::Read(uint64_t offset, uint32_t stored) const {
+Mender::Record Mender::Read(uint64_t offset, uint64_t length) const {
   Record record;
   record.offset = offset;
-  record.bytes.resize(stored);
+  record.bytes.resize(length);
   record.first = offset / kParityBlock;
-  record.blocks = (offset + stored - 1) / kParityBlock - record.first + 1;
+  record.blocks = (offset + length - 1) / kParityBlock - record.first + 1;
   record.lost.resize(record.blocks);
   size_t got = 0;
-  if (ReadAt(fd_.get(), record.bytes.data(), stored, offset, &got).ok()) return record;
+  if (ReadAt(fd_.get(), record.bytes.data(), length, offset, &got).ok()) return record;
   for (uint64_t i = 0; i < record.blocks; i++) {
     const uint64_t from = std::max(offset, (record.first + i) * kParityBlock);
-    const uint64_t to = std::min(offset + stored, (record.first + i + 1) * kParityBlock);
+    const uint64_t to = std::min(offset + length, (record.first + i + 1) * kParityBlock);
     record.lost[i] = !ReadAt(fd_.get(), &record.bytes[from - offset], to - from, from, &got).ok();
   }
   return record;
@@ -253,6 +277,10 @@ Bytes Mender::Reconstruct(const Record& record, std::vector<bool>* known) const 
   auto at = static_cast<int64_t>(start);
   while (at + static_cast<int64_t>(blocks.size()) > period) at -= period;
   for (; at < length; at += period) {
+    if (control_.cancelled()) {
+      known->assign(record.blocks, false);
+      break;
+    }
     if (at != static_cast<int64_t>(start)) AddOthers(at, blocks, known);
   }
   return blocks;
@@ -282,21 +310,47 @@ void Mender::Replace(Record& record, uint64_t from, uint64_t to, const Bytes& bl
   memcpy(&record.bytes[first - record.offset], &blocks[first - start], last - first);
 }
 
-// Where the medium can't read a block all of it is written: a part would have to be read first.
-// Elsewhere the record's own bytes are, which were checked.
+// Only the record's own bytes, which were checked, but where that would take reading a block that
+// the medium can't read: then all of the block is written first.
 bool Mender::Write(const Record& mended, const Record& before, const Bytes& blocks) const {
-  for (uint64_t i = 0; i < before.blocks; i++) {
+  auto status = WriteAt(fd_.get(), {Part(mended.bytes)}, mended.offset);
+  for (uint64_t i = 0; !status.ok() && i < before.blocks; i++) {
     if (!before.lost[i]) continue;
     const uint64_t at = (before.first + i) * kParityBlock;
     const Bytes block(&blocks[i * kParityBlock],
                       &blocks[i * kParityBlock] + std::min(kParityBlock, length_ - at));
     if (!WriteAt(fd_.get(), {Part(block)}, at).ok()) return false;
   }
-  if (!WriteAt(fd_.get(), {Part(mended.bytes)}, mended.offset).ok()) return false;
-  if (fdatasync(fd_.get()) != 0) return false;
+  if (!status.ok()) status = WriteAt(fd_.get(), {Part(mended.bytes)}, mended.offset);
+  if (!status.ok() || fdatasync(fd_.get()) != 0) return false;
   RecordHeader header;
-  const auto written = Read(mended.offset, static_cast<uint32_t>(mended.bytes.size()));
-  return IsGood(written, &header);
+  return IsGood(Read(mended.offset, mended.bytes.size()), &header);
+}
+
+// Whether the record decodes to its chunk, now, from the medium.
+bool Decodes(const std::string& path, const PackIdentity& identity, const ChunkRecord& record) {
+  PlanDescription row;
+  row.size = record.length;
+  row.lengths = {record.length};
+  row.packs = {0};
+  row.offsets = {record.offset};
+  row.stored = {record.stored};
+  row.pack_paths = {path};
+  row.pack_ids = {identity.pack_id};
+  row.volume_id = identity.volume_id;
+  std::shared_ptr<Plan> plan;
+  ReadResult data;
+  Damage damage;
+  if (!Plan::Open(std::move(row), &plan).ok() || !plan->CheckChunks(0, 1, &data, &damage).ok()) {
+    return false;
+  }
+  Bytes chunk;
+  chunk.reserve(record.length);
+  for (const auto& span : data.spans) {
+    const auto* bytes = static_cast<const uint8_t*>(span.iov_base);
+    chunk.insert(chunk.end(), bytes, bytes + span.iov_len);
+  }
+  return Sha256(chunk.data(), chunk.size()) == record.hash;
 }
 
 }  // namespace
@@ -341,17 +395,21 @@ Status MakeParity(const std::string& pack_path, CopyControl& control) {
   return status.ok() ? parity.Write(pack_path, identity, length) : status;
 }
 
-Status MendRecords(const std::string& pack_path, const RecordPlaces& records,
+Status MendRecords(const std::string& pack_path, const PackIdentity& identity,
+                   const std::vector<ChunkRecord>& records, const CopyControl& control,
                    std::vector<uint32_t>* good) {
   // Never destroyed, since pool threads outlive main.
   static auto& one_at_a_time = *new std::mutex;
   std::lock_guard lock(one_at_a_time);
-  Mender mender;
-  auto status = mender.Open(pack_path);
-  for (size_t i = 0; status.ok() && i < records.offsets.size(); i++) {
-    good->push_back(mender.Mend(records.offsets[i], records.stored[i]) ? 1 : 0);
+  Mender mender(pack_path, identity, control);
+  auto status = mender.Open();
+  if (!status.ok()) return status;
+  for (const auto& record : records) {
+    if (control.cancelled()) return Status::Error(ECANCELED, "mend", pack_path);
+    const bool mended = mender.Mend(record.offset, record.stored);
+    good->push_back(mended && Decodes(pack_path, identity, record) ? 1 : 0);
   }
-  return status;
+  return Status::Ok();
 }
 
 }  // namespace coral

@@ -60,6 +60,7 @@ Device::Received Device::Receive(Request* into, BufferPool& pool, int* error) {
     const ssize_t got = read(fd_.get(), into->buffer.get(), kRequestCapacity);
     if (got >= static_cast<ssize_t>(sizeof(InHeader))) {
       into->length = static_cast<size_t>(got);
+      into->retries = 0;
       received_.fetch_add(1, std::memory_order_relaxed);
       return Received::kRequest;
     }

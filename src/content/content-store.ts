@@ -2,13 +2,14 @@
  * The content store of a volume: puts its parts together. Tables, write order and concurrency: README.md
  * here.
  */
+import { native } from '../native.js';
 import type { Store } from '../store/types.js';
 import type { Tier, TierSet, VolumeConfig } from '../tiers/types.js';
 import { createAppending } from './appending.js';
 import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { DAMAGE_COUNTED, SEGMENT_CHUNKS } from './limits.js';
-import { heal } from './healing.js';
+import { heal, healInPlace } from './healing.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
 import { packTogether } from './packing-together.js';
@@ -58,6 +59,7 @@ function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): Co
     tiers,
     volumeId,
     log,
+    stopping: native.createCopyControl(),
     packs,
     savings,
     index: createChunkIndex(store, packs, savings),
@@ -120,6 +122,7 @@ type LookingUp = Pick<
   | 'dataBytes'
   | 'summary'
   | 'markBad'
+  | 'markRead'
   | 'markBadName'
   | 'packs'
   | 'damage'
@@ -127,7 +130,18 @@ type LookingUp = Pick<
 >;
 
 function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
-  const { recipes, index } = parts;
+  const { recipes, index, packs } = parts;
+
+  /** Undefined where there is no such chunk, or it is zeros. */
+  function nameOf(ino: number, chunkIndex: number): Buffer | undefined {
+    const head = recipes.head(ino);
+    if (!head || chunkIndex >= head.chunks) return undefined;
+    const segment = Math.floor(chunkIndex / SEGMENT_CHUNKS);
+    const chunks = recipes.segment(head.recipeId, segment);
+    const at = chunkIndex % SEGMENT_CHUNKS;
+    return chunks.zero[at] ? undefined : nameAt(chunks, at);
+  }
+
   return {
     planFor: plans.planFor,
     planForRecipe: plans.planForRecipe,
@@ -142,13 +156,14 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
       return summarize(parts, segmentsOf(recipes, headOf(parts, ino)));
     },
     markBad(ino, chunkIndex) {
-      const head = recipes.head(ino);
-      if (!head || chunkIndex >= head.chunks) return undefined;
-      const segment = Math.floor(chunkIndex / SEGMENT_CHUNKS);
-      const chunks = recipes.segment(head.recipeId, segment);
-      const at = chunkIndex % SEGMENT_CHUNKS;
-      if (chunks.zero[at]) return undefined;
-      const name = nameAt(chunks, at);
+      const name = nameOf(ino, chunkIndex);
+      if (name) index.markBad(name);
+    },
+    markRead(ino, chunkIndex, packPath) {
+      const name = nameOf(ino, chunkIndex);
+      const packId = name && index.get(name)?.packId;
+      const tier = packId === undefined ? undefined : packs.readableTier(packId);
+      if (!name || !packId || !tier || packs.path(packId) !== packPath) return undefined;
       index.markBad(name);
       return name;
     },
@@ -175,23 +190,31 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
 
 type Keeping = Pick<
   ContentStore,
-  'relocate' | 'reclaim' | 'reclaimAll' | 'keepParity' | 'recover' | 'heal' | 'close'
+  | 'relocate'
+  | 'reclaim'
+  | 'reclaimAll'
+  | 'keepParity'
+  | 'recover'
+  | 'heal'
+  | 'healInPlace'
+  | 'close'
 >;
 
 function keeping(parts: ContentParts): Keeping {
   const state: ReclaimState = { stuck: new Set(), noRoomUntil: 0, closing: false };
   const oneReclaim = createLock();
-  const parity = createParityKeeper(parts);
+  const keepParity = createParityKeeper(parts);
   return {
     relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
-    keepParity: () => oneReclaim(() => parity.keep()),
+    keepParity: () => oneReclaim(keepParity),
     recover: () => recover(parts),
     heal: (names) => heal(parts, names),
+    healInPlace: (name) => healInPlace(parts, name),
     async close() {
       state.closing = true;
-      parity.stop();
+      parts.stopping.cancel();
       await oneReclaim(() => parts.maintenance(() => sealOpenPacks(parts)));
       await parts.store.commit();
     },

@@ -22,6 +22,15 @@ export async function heal(parts: ContentParts, names: Buffer[]): Promise<Buffer
   return names.filter((name) => index.hit(name) !== undefined);
 }
 
+/** @returns whether the chunk is good where it is: who reads it there can go on */
+export async function healInPlace(parts: ContentParts, name: Buffer): Promise<boolean> {
+  const before = parts.index.get(name);
+  if (!before) return false;
+  await heal(parts, [name]);
+  const now = parts.index.get(name);
+  return now?.bad === false && now.packId === before.packId && now.offset === before.offset;
+}
+
 function healable({ index }: ContentParts, name: Buffer): MovingChunk | undefined {
   const instead = index.get(name);
   if (!instead?.bad) return undefined;

@@ -51,6 +51,9 @@ export const COUNT_DEAD_FROM = 1 / 256;
 /** Packs that get their parity in one call of `keep`: reading them takes a hard disk some seconds. */
 export const PARITY_PACKS = 4;
 
+/** Chunks that are mended at a time: of a hard disk each may take some seconds. */
+export const MEND_CHUNKS = 8;
+
 /** Damaged chunks are counted up to here: whoever asks for the status does not wait for a walk over a disk that died. */
 export const DAMAGE_COUNTED = 10_000;
 

@@ -34,7 +34,7 @@ export interface PackWriters {
   /** Stops writing an open pack without sealing it, unless it `isUsed` by then. */
   abandon(packId: number, isUsed: () => boolean): Promise<void>;
   openPacks(): number[];
-  /** Writes the parity of the open packs that are at rest. @throws ENOSPC */
+  /** Writes the parity of open packs, as `TierWriter` does. */
   keepParity(): Promise<void>;
 }
 

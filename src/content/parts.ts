@@ -1,5 +1,6 @@
 /** The parts of an open content store, as they know each other. */
 import type { Logger } from 'pino';
+import type { CopyControl } from '../native.js';
 import type { Store } from '../store/types.js';
 import type { TierSet } from '../tiers/types.js';
 import type { Appending } from './appending.js';
@@ -19,6 +20,8 @@ export interface ContentParts {
   /** 16 bytes, as in the header of every pack of this volume. */
   volumeId: Buffer;
   log: ContentLog;
+  /** Cancelled when the store is closed: ends what may take long and may be left undone. */
+  stopping: CopyControl;
   index: ChunkIndex;
   recipes: Recipes;
   packs: Packs;

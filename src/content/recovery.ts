@@ -12,6 +12,7 @@
 import { readdir } from 'node:fs/promises';
 import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
+import type { NamedLocation } from './chunk-index.js';
 import { MAX_PACKS_AHEAD, PLAN_SLICE_CHUNKS } from './limits.js';
 import { packDirectory, scanOwn } from './packs.js';
 import { mend } from './parity.js';
@@ -81,9 +82,9 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   const path = packs.path(record.packId);
   try {
     if (record.live === 0) return await removeUnused(parts, record);
-    const scan = await scanMended(parts, record.packId);
+    const scan = await scanMended(parts, record);
     const lost = await findLost(parts, record, scan);
-    if (lost.some(({ offset }) => offset >= scan.validLength)) return;
+    if (lost.some(({ location }) => location.offset >= scan.validLength)) return;
     packs.resize(record.packId, await native.repairPack(path, scan.validLength));
     packs.setState(record.packId, 'sealed');
   } catch (error) {
@@ -91,10 +92,12 @@ async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<voi
   }
 }
 
-/** Once it is sealed anew its parity is gone. */
-async function scanMended(parts: ContentParts, packId: number): Promise<PackScan> {
+/** Once it is sealed anew its parity is gone: what can be mended is mended before. */
+async function scanMended(parts: ContentParts, record: PackRecord): Promise<PackScan> {
+  const { packId } = record;
   const scan = await scanOwn(parts, packId);
   const damaged = markDamaged(parts, packId, scan);
+  for (const { name } of await markUnseen(parts, record, scan)) damaged.push(name);
   if (damaged.length === 0) return scan;
   await mend(parts, damaged);
   return scanOwn(parts, packId);
@@ -123,17 +126,26 @@ function markDamaged({ index, log }: ContentParts, packId: number, scan: PackSca
 /** Records that the index points to and the pack does not have; their chunks are marked bad. */
 async function findLost(
   parts: ContentParts,
-  { packId, live }: PackRecord,
+  record: PackRecord,
   scan: PackScan,
-): Promise<ChunkLocation[]> {
-  if ((await countLive(parts, packId, scan)) === live) return [];
-  const there = new Set(scan.offsets);
-  const lost = await markChunksOf(parts, packId, ({ offset }) => !there.has(offset));
+): Promise<NamedLocation[]> {
+  const lost = await markUnseen(parts, record, scan);
+  if (lost.length === 0) return lost;
   parts.log.error(
-    { pack: packId, validLength: scan.validLength, chunks: lost.length },
+    { pack: record.packId, validLength: scan.validLength, chunks: lost.length },
     'a pack lost data that the medium had confirmed; the files with these chunks are damaged',
   );
   return lost;
+}
+
+async function markUnseen(
+  parts: ContentParts,
+  { packId, live }: PackRecord,
+  scan: PackScan,
+): Promise<NamedLocation[]> {
+  if ((await countLive(parts, packId, scan)) === live) return [];
+  const there = new Set(scan.offsets);
+  return markChunksOf(parts, packId, ({ offset }) => !there.has(offset));
 }
 
 /** Walks the whole index, so only where something is wrong. @returns what was marked. */
@@ -141,14 +153,14 @@ async function markChunksOf(
   { index }: ContentParts,
   packId: number,
   concerned: (location: ChunkLocation) => boolean,
-): Promise<ChunkLocation[]> {
-  const marked: ChunkLocation[] = [];
+): Promise<NamedLocation[]> {
+  const marked: NamedLocation[] = [];
   let slice = index.slice(undefined, PLAN_SLICE_CHUNKS);
   while (slice.length > 0) {
     for (const { name, location } of slice) {
       if (location.packId !== packId || !concerned(location)) continue;
       index.markBad(name);
-      marked.push(location);
+      marked.push({ name, location });
     }
     await giveWay();
     slice = index.slice(slice[slice.length - 1].name, PLAN_SLICE_CHUNKS);

@@ -34,10 +34,14 @@ interface OpenPack {
   writer: PackWriter;
   /** Bytes that are durable. */
   synced: number;
-  /** Bytes when parity was last thought of, and when it was last written. */
+  /** Bytes when parity was last thought of, and when it was last written; calls since then. */
   seen: number;
   protectedBytes: number;
+  putOff: number;
 }
+
+/** Calls of `keepParity` after which it is written though the pack grows. */
+const PUT_OFF = 6;
 
 /** Somebody removed its file: what is appended to it nobody could read. */
 const lostError = ({ packId }: OpenPack): Error =>
@@ -94,19 +98,23 @@ export class TierWriter {
   }
 
   /**
-   * Writes the parity of the open pack where nothing was appended since the last call: while it grows, that would have
-   * to be done again and again.
+   * Writes the parity of the open pack where nothing was appended since the last call, else now and then: while it grows,
+   * that has to be done again.
    */
   keepParity(): Promise<void> {
     return this.lock(async () => {
       const pack = this.open;
       if (!pack) return;
       const { size } = pack.writer;
-      if (pack.seen === size && pack.protectedBytes !== size) {
-        await pack.writer.writeParity();
-        pack.protectedBytes = size;
-      }
+      const isAtRest = pack.seen === size || ++pack.putOff >= PUT_OFF;
       pack.seen = size;
+      if (!isAtRest || pack.protectedBytes === size || this.tier.state !== 'ok') return;
+      // Where it fails it is tried again when there is more in the pack.
+      pack.protectedBytes = size;
+      pack.putOff = 0;
+      await pack.writer.writeParity().catch((error: unknown) => {
+        this.warn(pack, error, 'the parity of a pack could not be written');
+      });
     });
   }
 
@@ -183,7 +191,7 @@ export class TierWriter {
     this.making = packId;
     try {
       const writer = await this.createFile(packId);
-      this.open = { packId, writer, synced: 0, seen: 0, protectedBytes: 0 };
+      this.open = { packId, writer, synced: 0, seen: 0, protectedBytes: 0, putOff: 0 };
       return this.open;
     } catch (error) {
       this.deps.packs.forget(packId);

@@ -146,11 +146,15 @@ export interface ContentStore {
   /** The same without waiting, for a file with few chunks; undefined where `openFor` has to be asked. */
   openAtOnce(ino: number): PlanHandle | undefined;
   summary(ino: number): Promise<StoredSummary>;
+  /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
+  markBad(ino: number, chunkIndex: number): void;
   /**
-   * Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. @returns its name; undefined where
-   * there is no such chunk
+   * The same where a reader found it damaged in the pack at `packPath`. @returns its name; undefined where it lies in
+   * another one by now
    */
-  markBad(ino: number, chunkIndex: number): Buffer | undefined;
+  markRead(ino: number, chunkIndex: number, packPath: string): Buffer | undefined;
+  /** Heals a chunk. @returns whether it is good where it is: who reads it there can go on */
+  healInPlace(name: Buffer): Promise<boolean>;
   markBadName(name: Buffer): void;
   /**
    * Mends damaged chunks from the parity of their packs, or stores them anew where another copy is good.

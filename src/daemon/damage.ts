@@ -10,23 +10,26 @@ const AGAIN_MS = 3_600_000;
 const REMEMBERED = 10_000;
 
 export function createDamageControl({ content, log, migration }: Deps): ChannelEvents['onDamage'] {
-  /** By inode and chunk: under way, and those that failed lately. */
+  /** By name, as hex: those under way, and those that came to nothing lately. */
   const attempts = new LRUCache<string, Promise<boolean>>({ max: REMEMBERED, ttl: AGAIN_MS });
 
-  async function heal(ino: number, chunk: number): Promise<boolean> {
-    const name = content.markBad(ino, chunk);
-    if (name === undefined) return false;
-    return (await migration.unpaused(() => content.heal([name]))).length > 0;
+  function heal(name: Buffer): Promise<boolean> {
+    const key = name.toString('hex');
+    const before = attempts.get(key);
+    if (before) return before;
+    const attempt = migration.unpaused(() => content.healInPlace(name));
+    attempts.set(key, attempt);
+    const forget = () => void attempts.delete(key);
+    // What failed for want of space may soon have some.
+    attempt.then((healed) => healed && forget(), forget);
+    return attempt;
   }
 
   return async (ino, chunk, pack, reason) => {
-    const key = `${ino}/${chunk}`;
-    const attempt = attempts.get(key) ?? heal(ino, chunk);
-    attempts.set(key, attempt);
     const place = { ino, chunk, pack, reason };
     try {
-      const healed = await attempt;
-      if (healed) attempts.delete(key);
+      const name = content.markRead(ino, chunk, pack);
+      const healed = name !== undefined && (await heal(name));
       if (healed) log.warn(place, 'a damaged chunk was read, and healed');
       else log.error(place, 'a damaged chunk was read; the reader got EIO');
       return healed;

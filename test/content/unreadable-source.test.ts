@@ -63,8 +63,12 @@ test('a sector that can not be read is written anew, from parity', async (t) => 
   const plan = native.openPlan(await bench.content.planFor(10));
   const { bad } = await native.checkPlan(plan);
   assert.equal(bad.length, 1);
-  const name = bench.content.markBad(10, bad[0])!;
-  assert.deepEqual(await bench.content.heal([name]), [name]);
+  const [pack] = (await bench.content.planFor(10)).packPaths;
+  assert.equal(bench.content.markRead(10, bad[0], `${pack}.other`), undefined);
+  const name = bench.content.markRead(10, bad[0], pack)!;
+  assert.equal(bench.content.damage().badChunks, 1);
+  assert.equal(await bench.content.healInPlace(name), true);
+  assert.equal(bench.content.damage().badChunks, 0);
   assert.deepEqual([...(await native.checkPlan(plan)).bad], []);
   plan.close();
   await assertReads(bench, 10, bytes);

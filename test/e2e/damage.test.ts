@@ -5,6 +5,8 @@ import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { scenario, type TestVolume } from './harness.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
+import { text } from '../native/content-kit.js';
+import { randomFrom } from '../seed.js';
 import { must, waitFor } from '../../scripts/lib/process.js';
 
 const dropCaches = () => must('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches']);
@@ -68,21 +70,24 @@ scenario(
   },
 );
 
+/** Repeats itself, and so becomes part of a chain. */
+const note = (i: number): Buffer => text(10_000 + 300 * i, randomFrom(i));
+
 /** A pack of many small files and a model, and what one place of it is overwritten with. */
 async function damagedPlace(
   v: TestVolume,
 ): Promise<{ pack: string; bytes: Buffer; lose(): Promise<void> }> {
-  for (let i = 0; i < 50; i++) await put(v.at(`notes/${i}.txt`), prose(10_000 + 300 * i, i + 1));
+  for (let i = 0; i < 50; i++) await put(v.at(`notes/${i}.txt`), note(i));
   await put(v.at('model.bin'), noise(3 * MiB));
   await v.demote('notes');
   await v.demote('model.bin');
   await v.unmount();
   const [pack] = await v.packs('hdd');
   const bytes = await readFile(pack);
-  /** Where the small files are, and far into the model, in other stripes. */
+  /** Where the small files are, and far into the model. */
   const lose = async (): Promise<void> => {
     const lost = Buffer.from(bytes);
-    for (const at of [50_000, 2_000_000]) noise(6000, 9).copy(lost, at);
+    for (const at of [9000, 2_000_000]) noise(6000, 9).copy(lost, at);
     await writeFile(pack, lost);
     await dropCaches();
   };
@@ -99,7 +104,7 @@ scenario('what one place of a pack lost is mended while it is read', QUIET, asyn
   const names = (await readdir(volume.at('notes'))).map((name) => `notes/${name}`);
   const read = await Promise.all([...names, 'model.bin'].map((name) => readFile(volume.at(name))));
   const small = names.map((name) => Number.parseInt(name.slice('notes/'.length)));
-  small.forEach((i, at) => assert.ok(read[at].equals(prose(10_000 + 300 * i, i + 1)), `${i}`));
+  small.forEach((i, at) => assert.ok(read[at].equals(note(i)), `${i}`));
   assert.ok(read[names.length].equals(noise(3 * MiB)));
   assert.ok((await readFile(pack)).equals(bytes));
   await volume.must('scrub', volume.mountpoint);
@@ -121,7 +126,7 @@ scenario(
     await volume.mount(QUIET.mount);
     const report = JSON.parse(await volume.must('scrub', volume.mountpoint, '--json'));
     assert.deepEqual(report.problems, []);
-    assert.ok(report.healed > 1, `${report.healed} healed`);
+    assert.ok(report.healed > 10, `${report.healed} healed`);
     assert.ok((await readFile(pack)).equals(bytes));
   },
 );

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { native, type PackedPlan } from '../../src/native.js';
+import { native, type ChunkRecords, type PackedPlan } from '../../src/native.js';
 import {
   appendFile,
   AS_IS,
@@ -25,6 +25,7 @@ import {
   text,
   USUAL,
   VOLUME_ID,
+  type Cutting,
   type Random,
 } from './content-kit.js';
 
@@ -39,6 +40,7 @@ interface Sealed {
   directory: string;
   packPath: string;
   plan: PackedPlan;
+  records: ChunkRecords;
   data: Buffer;
   /** Bytes of the pack as it was written. */
   bytes: Buffer;
@@ -49,14 +51,22 @@ async function sealed(t: TestContext, chainBytes: number, random: Random): Promi
   const data = Buffer.concat([text(700_000, random), noise(500_000, random)]);
   const limits = { min: 4 << 10, average: 16 << 10, max: 64 << 10 };
   const packing = { level: 3, chainBytes, limits, seal: true };
-  const { packPath, plan } = await packData(directory, data, packing);
-  return { directory, packPath, plan, data, bytes: readFileSync(packPath) };
+  const packed = await packData(directory, data, packing);
+  const { packPath, plan } = packed;
+  const bytes = readFileSync(packPath);
+  return { directory, packPath, plan, records: recordsOf(plan, packed.cut), data, bytes };
 }
 
-/** Mends every record of the plan. @returns which are good then */
-async function mendAll({ packPath, plan }: Sealed): Promise<boolean[]> {
-  return [...(await native.mendRecords(packPath, plan.offsets, plan.stored))].map(Boolean);
+function recordsOf({ offsets, stored, lengths }: PackedPlan, { hashes }: Cutting): ChunkRecords {
+  return { offsets, stored, lengths, hashes: Buffer.from(hashes.join(''), 'hex') };
 }
+
+/** @returns which records are good then */
+async function mend(packPath: string, records: ChunkRecords): Promise<boolean[]> {
+  return [...(await native.mendRecords(packPath, 7, VOLUME_ID, records))].map(Boolean);
+}
+
+const mendAll = ({ packPath, records }: Sealed): Promise<boolean[]> => mend(packPath, records);
 
 /** Other bytes in `[from, to)`. */
 function damaged(bytes: Buffer, from: number, to: number, random: Random): Buffer {
@@ -157,30 +167,30 @@ test('an open pack is mended as far as its parity goes, and goes on', async (t) 
   const directory = temporaryDirectory(t);
   const packPath = join(directory, 'open.pack');
   const writer = native.createPackWriter(packPath, 7, VOLUME_ID);
-  const add = async (name: string, length: number): Promise<PackedPlan> => {
+  const add = async (name: string, length: number): Promise<ChunkRecords> => {
     const cut = await cutFile(storeFile(directory, name, noise(length, random)), USUAL);
     const plan = await appendFile(writer, packPath, cut, AS_IS);
     for (const batch of cut.batches) batch.release();
-    return plan;
+    return recordsOf(plan, cut);
   };
   const first = await add('first', 300_000);
   await writer.writeParity();
   const second = await add('second', 300_000);
   const bytes = readFileSync(packPath);
-  const place = (plan: PackedPlan): [number, number] => [
-    plan.offsets[0] + 500,
-    plan.offsets[0] + 600,
+  const place = ({ offsets }: ChunkRecords): [number, number] => [
+    offsets[0] + 500,
+    offsets[0] + 600,
   ];
   const lost = damaged(damaged(bytes, ...place(first), random), ...place(second), random);
   writeFileSync(packPath, lost, { flag: 'r+' });
-  const mend = ({ offsets, stored }: PackedPlan) => native.mendRecords(packPath, offsets, stored);
-  assert.ok(!(await mend(first)).includes(0));
-  assert.deepEqual([...(await mend(second))].indexOf(0), 0);
+  assert.ok((await mend(packPath, first)).every(Boolean));
+  assert.equal((await mend(packPath, second)).indexOf(false), 0);
   writeFileSync(packPath, bytes, { flag: 'r+' });
   await writer.seal();
   writer.close();
-  writeFileSync(packPath, lost.subarray(0, bytes.length), { flag: 'r+' });
-  assert.ok(!(await mend(first)).includes(0) && !(await mend(second)).includes(0));
+  writeFileSync(packPath, lost, { flag: 'r+' });
+  assert.ok((await mend(packPath, first)).every(Boolean));
+  assert.ok((await mend(packPath, second)).every(Boolean));
   assert.ok(readFileSync(packPath).subarray(0, bytes.length).equals(bytes));
 });
 
@@ -209,13 +219,59 @@ test('parity that is damaged, of another pack or not there is refused, and nothi
   assert.ok(readFileSync(pack.packPath).equals(lost));
 });
 
+test("a pack that lies in another one's place is not touched", async (t) => {
+  const random = randomFrom(testSeed(t));
+  const pack = await sealed(t, 0, random);
+  writeFileSync(pack.packPath, damaged(pack.bytes, 9000, 9100, random));
+  const found = readFileSync(pack.packPath);
+  const other = Buffer.alloc(16, 1);
+  for (const [packId, volumeId] of [
+    [8, VOLUME_ID],
+    [7, other],
+  ] as const) {
+    const mending = native.mendRecords(pack.packPath, packId, volumeId, pack.records);
+    await assert.rejects(mending, { code: 'EBADMSG' });
+  }
+  assert.ok(readFileSync(pack.packPath).equals(found));
+});
+
+test('a header that is lost in a chain is mended, for those behind it too', async (t) => {
+  const random = randomFrom(testSeed(t));
+  const pack = await sealed(t, CHAIN, random);
+  const { offsets } = pack.plan;
+  const before = (i: number): number => pack.bytes.readUIntLE(offsets[i] + 5, 3);
+  const chained = offsets.findIndex((_, i) => before(i) > 0);
+  const only = (i: number): ChunkRecords => ({
+    offsets: offsets.subarray(i, i + 1),
+    stored: pack.plan.stored.subarray(i, i + 1),
+    lengths: pack.plan.lengths.subarray(i, i + 1),
+    hashes: pack.records.hashes.subarray(32 * i, 32 * i + 32),
+  });
+  const head = offsets[chained - 1];
+  writeFileSync(pack.packPath, damaged(pack.bytes, head, head + 64, random));
+  assert.deepEqual(await mend(pack.packPath, only(chained)), [true]);
+  assert.ok(readFileSync(pack.packPath).equals(pack.bytes));
+});
+
+test('what decodes to other bytes than its chunk is not good, whatever its checksums say', async (t) => {
+  const pack = await sealed(t, 0, randomFrom(testSeed(t)));
+  const hashes = Buffer.from(pack.records.hashes);
+  hashes[5] ^= 1;
+  const good = await mend(pack.packPath, { ...pack.records, hashes });
+  assert.equal(good.indexOf(false), 0);
+  assert.equal(good.lastIndexOf(false), 0);
+});
+
 test('places that are no records are not good', async (t) => {
   const pack = await sealed(t, 0, randomFrom(testSeed(t)));
   const { length } = pack.bytes;
-  const offsets = Float64Array.from([0, pack.plan.offsets[0] + 1, length - 10, length, 2 ** 52]);
-  const stored = Uint32Array.from([8192, pack.plan.stored[0], 64, 64, 2 ** 32 - 1]);
-  const good = await native.mendRecords(pack.packPath, offsets, stored);
-  assert.deepEqual([...good], [0, 0, 0, 0, 0]);
+  const records = {
+    offsets: Float64Array.from([0, pack.plan.offsets[0] + 1, length - 10, length, 2 ** 52]),
+    stored: Uint32Array.from([8192, pack.plan.stored[0], 64, 64, 2 ** 32 - 1]),
+    lengths: Uint32Array.from([8192, 100, 100, 0, 2 ** 32 - 1]),
+    hashes: Buffer.alloc(5 * 32),
+  };
+  assert.deepEqual(await mend(pack.packPath, records), [false, false, false, false, false]);
   assert.ok(readFileSync(pack.packPath).equals(pack.bytes));
 });
 
