@@ -195,17 +195,34 @@ async function recoverUnknown(
 
 /** @returns how many chunks the index finds again in it. */
 async function adoptPack(parts: ContentParts, tier: Tier, scan: PackScan): Promise<number> {
-  const { packs, index } = parts;
+  const { packs, index, tiers } = parts;
   const { packId, fileLength: size } = scan;
   packs.adopt({ packId, tier: tier.id, size, live: 0, sealed: true, state: 'adopted' });
-  const damaged = new Set(scan.bad);
+  const wanted = await lostIn(parts, scan);
+  if (wanted.length === 0) return 0;
+  // An index says what was written. What the index of the volume is to point to is read before.
+  const { bad } = await native.scanPack(tiers.packPath(tier, packId), true);
+  const damaged = new Set(bad);
   let healed = 0;
-  for (let i = 0; i < scan.count; i++) {
-    const lost = index.copies(hashAt(scan.hashes, i)).find(({ good }) => !good);
+  for (const i of wanted) {
+    const lost = lostAt(parts, scan, i);
     if (!lost || damaged.has(i)) continue;
     const to = { packId, offset: scan.offsets[i], stored: scan.stored[i], length: scan.lengths[i] };
     if (index.move(lost.name, lost.location, to)) healed++;
-    if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
   }
   return healed;
+}
+
+/** Which records of a pack hold chunks that the index has nowhere else. */
+async function lostIn(parts: ContentParts, scan: PackScan): Promise<number[]> {
+  const found: number[] = [];
+  for (let i = 0; i < scan.count; i++) {
+    if (lostAt(parts, scan, i)) found.push(i);
+    if (i % PLAN_SLICE_CHUNKS === PLAN_SLICE_CHUNKS - 1) await giveWay();
+  }
+  return found;
+}
+
+function lostAt({ index }: ContentParts, { hashes }: PackScan, record: number) {
+  return index.copies(hashAt(hashes, record)).find(({ good }) => !good);
 }

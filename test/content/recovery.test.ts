@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
+import { parityPathOf } from '../../src/content/packs.js';
 import { native } from '../../src/native.js';
 import { text } from '../native/content-kit.js';
 import { randomFrom } from '../seed.js';
@@ -228,6 +229,31 @@ test('a pack that an older namespace does not know heals it, and is never remove
   assert.ok(existsSync(pathOf(moved.packId)));
   await packFile(bench, 13, second);
   assert.ok(bench.content.packs().every((pack) => pack.packId > moved.packId || !pack.live));
+});
+
+test('what is damaged in a pack that is taken in heals nothing', async () => {
+  await packFile(bench, 10, first);
+  const known = pathOf(onlyPack().packId);
+  const namespace = `${bench.directory}/volume/namespace/data.mdb`;
+  await closeBench(bench);
+  copyFileSync(namespace, `${bench.directory}/older.mdb`);
+  renameSync(known, `${bench.directory}/away`);
+  await restart();
+  // The lost chunks are stored anew, in a pack that the copy does not know.
+  await packFile(bench, 11, first);
+  const { offsets, packPaths } = await bench.content.planFor(11);
+  await closeBench(bench);
+  copyFileSync(`${bench.directory}/older.mdb`, namespace);
+  rmSync(`${bench.directory}/volume/namespace/lock.mdb`, { force: true });
+  rmSync(parityPathOf(packPaths[0]));
+  const file = await open(packPaths[0], 'r+');
+  await file.write('damage', offsets[3] + 100);
+  await file.close();
+  await restart();
+  assert.match(bench.complaints.join(), /was taken in/);
+  await assert.rejects(readBack(bench, 10), { code: 'EIO' });
+  assert.equal((await packFile(bench, 12, first)).newBytes > 0, true, 'it is stored anew');
+  await assertReads(bench, 10, first);
 });
 
 test('of packs that nobody knows, those with numbers far beyond the next are left alone, and packing goes on', async () => {
