@@ -1,7 +1,8 @@
-// encodeChunks, PackWriter, scanPack and repairPack for JavaScript.
+// encodeChunks, PackWriter, scanPack, repairPack, makeParity and mendRecords for JavaScript.
 #include <atomic>
 
 #include "addon/content.h"
+#include "content/mend.h"
 #include "content/pack_scan.h"
 #include "content/pack_writer.h"
 #include "content/parity.h"

@@ -37,23 +37,20 @@ class Parity {
 // Where the parity of a pack lies.
 std::string ParityPath(const std::string& pack_path);
 
-// Reads a sealed pack and writes its parity. Obeys the background rate. ECANCELED, EBADMSG.
-Status MakeParity(const std::string& pack_path, CopyControl& control);
-
-// A chunk and where its record lies.
-struct ChunkRecord {
-  uint64_t offset = 0;
-  uint32_t stored = 0;
-  uint32_t length = 0;
-  Hash hash = {};
+// As it lies there.
+struct StoredParity {
+  uint64_t length = 0;  // Of what it covers: an open pack may be longer.
+  std::vector<uint8_t> stripes;
 };
 
-// Looks at records of a pack, and at those before them in their chains, and writes what is damaged
-// anew where the parity has it. `good` says of each whether it decodes to its chunk now. What is
-// written was checked against the record's checksum. EBADMSG where another pack lies there, or the
-// parity is bad; ENOENT where there is none; ECANCELED. Any thread.
-Status MendRecords(const std::string& pack_path, const PackIdentity& identity,
-                   const std::vector<ChunkRecord>& records, const CopyControl& control,
-                   std::vector<uint32_t>* good);
+// EBADMSG where it is damaged, or of another pack; ENOENT where there is none.
+Status ReadParity(const std::string& pack_path, const PackIdentity& identity, uint64_t file_length,
+                  StoredParity* parity);
+
+// Adds `from` to `into`.
+void Xor(uint8_t* into, const uint8_t* from, size_t length);
+
+// Reads a sealed pack and writes its parity. Obeys the background rate. ECANCELED, EBADMSG.
+Status MakeParity(const std::string& pack_path, CopyControl& control);
 
 }  // namespace coral
