@@ -55,6 +55,13 @@ test('the service mounts in the foreground with options that mount accepts', asy
   await accepts(words[6]);
 });
 
+test('the timer starts the scrub of what is mounted', () => {
+  const words = value('coral-reef-scrub.service', 'ExecStart').split(' ');
+  assert.deepEqual(words.slice(1), ['scrub', '/coral-reef']);
+  assert.equal(value('coral-reef-scrub.service', 'ConditionPathIsMountPoint'), '/coral-reef');
+  assert.equal(value('coral-reef-scrub.timer', 'OnCalendar'), 'monthly');
+});
+
 test('the container gets the models read-only, and nothing where no volume is mounted', () => {
   const run = (mountpoint: string) =>
     spawnSync(`${directory}container-bind-mount`, ['image', 'command'], {

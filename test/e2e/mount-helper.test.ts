@@ -100,7 +100,7 @@ scenario('systemd takes the units and the line of fstab', { mount: null }, async
     `
     examples=$(dirname "$4")/../mount-examples
     mkdir "$3/units" "$3/generated" && cd "$3/units"
-    cp "$examples"/*.mount "$examples"/*.service .
+    cp "$examples"/*.mount "$examples"/*.service "$examples"/*.timer .
     for unit in ./*; do systemd-analyze verify --man=no "$unit"; done
     SYSTEMD_FSTAB=$examples/fstab /usr/lib/systemd/system-generators/systemd-fstab-generator \
       "$3/generated" "$3/generated" "$3/generated"
