@@ -90,7 +90,7 @@ function lines(verb: string, { problems, checked, healed }: CheckDocument): stri
   const counts = Object.entries(checked)
     .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
     .join(', ');
-  const mended = healed === 0 ? '' : `; ${healed} damaged chunks were healed`;
+  const mended = healed === 0 ? '' : `; damaged chunks that were healed: ${healed}`;
   if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})${mended}`];
   return [
     ...problems.map(({ subject, detail, repair }) => {

@@ -55,7 +55,7 @@ export const PARITY_PACKS = 4;
 export const MEND_CHUNKS = 8;
 
 /** Damaged chunks are counted up to here: whoever asks for the status does not wait for a walk over a disk that died. */
-export const DAMAGE_COUNTED = 10_000;
+export const DAMAGE_COUNTED = 1000;
 
 export const HASH_BYTES = 32;
 

@@ -66,10 +66,11 @@ async function removeStray(parts: ContentParts): Promise<void> {
   }
 }
 
+/** Of a name that is not ours nothing is known. */
 function isStray({ tiers }: ContentParts, tier: Tier, name: string): boolean {
-  const [number, ...rest] = name.split('.');
-  if (rest[0] !== 'parity') return false;
-  return rest.length > 1 || !existsSync(tiers.packPath(tier, Number.parseInt(number, 16)));
+  const [, number, half] = /^([0-9a-f]{8})\.parity(\.new)?$/.exec(name) ?? [];
+  if (number === undefined) return false;
+  return half !== undefined || !existsSync(tiers.packPath(tier, Number.parseInt(number, 16)));
 }
 
 async function remove({ tiers, log }: ContentParts, tier: Tier, name: string): Promise<void> {

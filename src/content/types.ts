@@ -167,7 +167,7 @@ export interface ContentStore {
    */
   relocate(ino: number, tier: number, control?: CopyControl): Promise<number>;
   packs(): PackInfo[];
-  /** What is known to be damaged: chunks, up to some thousands, and packs whose file is not there. */
+  /** What is known to be damaged: chunks, counted up to DAMAGE_COUNTED, and packs whose file is not there. */
   damage(): { badChunks: number; lostPacks: number[] };
   /**
    * Logical bytes of all recipes, stored bytes, and what dedup and compression saved:

@@ -103,3 +103,12 @@ export function failureText(move: Move, path: string, error: unknown): string {
   const text = `could not ${move.kind} ${path} ${where} ${move.tier}: ${why}`;
   return move.switched ? `${text} (it is there; the old copy goes at the next start)` : text;
 }
+
+/** The moves of a list from `first` on, up to the first that fails the test. */
+export function* movesWhile(
+  list: readonly Entry[],
+  first: number,
+  test: (entry: Entry) => boolean,
+): Iterable<Move> {
+  for (let i = first; i < list.length && test(list[i]); i++) yield list[i].move;
+}

@@ -16,6 +16,7 @@ import {
   isCancel,
   isShare,
   makesPacked,
+  movesWhile,
   wantsSame,
 } from './job.js';
 import { openJournal } from './journal.js';
@@ -26,9 +27,10 @@ import { makePlain } from './plain.js';
 import { plainBytes } from './room.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
-import type { Failure, Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
+import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
 
 const FAILURES_SHOWN = 20;
+
 /** How often a move starts over because its file was written meanwhile. */
 const MAX_ATTEMPTS = 3;
 
@@ -59,8 +61,6 @@ export function createQueue(deps: MigrationDeps): Queue {
   let awaited = 0;
   let nextId = 1;
   let soon: NodeJS.Immediate | undefined;
-  /** By inode, in the order of their time. */
-  const failures = new Map<number, Failure>();
   const counts = { completed: 0, failed: 0, bytesMoved: 0, bytesShared: 0 };
   const context: MoveContext = {
     deps,
@@ -227,21 +227,15 @@ export function createQueue(deps: MigrationDeps): Queue {
 
   function fail(entry: Entry, error: unknown): void {
     const { move } = entry;
-    const text = failureText(move, nameOf(context, move.ino), error);
-    const target = tiers.byName(move.tier);
+    const { ino, kind, tier } = move;
+    const text = failureText(move, nameOf(context, ino), error);
+    const target = tiers.byName(tier);
     // A move that found too little room before it wrote says nothing about what a smaller one would find.
     const ranFull = errnoName(error) === 'ENOSPC' && !(error instanceof MoveError);
     if (ranFull && target) tiers.noteFull(target);
-    backoff.failed(move.ino);
-    noteFailure(move, text);
-    log.warn({ err: error, ino: move.ino, tier: move.tier }, text);
+    backoff.failed({ ino, kind, tier, error: text, time: new Date().toISOString() });
+    log.warn({ err: error, ino, tier }, text);
     end(entry, 'failed', new MoveError(errnoName(error) ?? 'EIO', text, { cause: error }));
-  }
-
-  function noteFailure({ ino, kind, tier }: Move, error: string): void {
-    failures.delete(ino);
-    failures.set(ino, { ino, kind, tier, error, time: new Date().toISOString() });
-    if (failures.size > FAILURES_SHOWN) failures.delete(failures.keys().next().value!);
   }
 
   function end(entry: Entry, state: 'done' | 'failed' | 'cancelled', error?: Error): void {
@@ -253,7 +247,6 @@ export function createQueue(deps: MigrationDeps): Queue {
       counts.bytesMoved += move.switched ? (namespace.get(move.ino)?.size ?? 0) : 0;
       move.done = move.total;
       backoff.succeeded(move.ino);
-      failures.delete(move.ino);
       log.info({ ino: move.ino, tier: move.tier, because: move.options.because }, move.kind);
     }
     counts.bytesShared += move.shared;
@@ -368,7 +361,8 @@ export function createQueue(deps: MigrationDeps): Queue {
     unpaused,
     jobsOf: (ino) => (byIno.get(ino) ?? []).map(({ job }) => job),
     status,
-    failures: () => [...failures.values()].filter(({ ino }) => namespace.get(ino)).reverse(),
+    failures: () =>
+      [...backoff.failures()].filter(({ ino }) => namespace.get(ino)).slice(0, FAILURES_SHOWN),
     pause() {
       paused = true;
       applyRate();
@@ -399,12 +393,4 @@ export function createQueue(deps: MigrationDeps): Queue {
       return sum;
     },
   };
-}
-
-function* movesWhile(
-  list: readonly Entry[],
-  first: number,
-  test: (entry: Entry) => boolean,
-): Iterable<Move> {
-  for (let i = first; i < list.length && test(list[i]); i++) yield list[i].move;
 }

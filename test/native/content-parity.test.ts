@@ -61,6 +61,14 @@ function recordsOf({ offsets, stored, lengths }: PackedPlan, { hashes }: Cutting
   return { offsets, stored, lengths, hashes: Buffer.from(hashes.join(''), 'hex') };
 }
 
+/** How far before a record its chain begins. */
+const bytesBefore = ({ bytes, plan }: Sealed, i: number): number =>
+  bytes.readUIntLE(plan.offsets[i] + 5, 3);
+
+/** The second record of the first chain. */
+const firstChained = (pack: Sealed): number =>
+  pack.plan.offsets.findIndex((_, i) => bytesBefore(pack, i) > 0);
+
 /** @returns which records are good then */
 async function mend(packPath: string, records: ChunkRecords): Promise<boolean[]> {
   return [...(await native.mendRecords(packPath, 7, VOLUME_ID, records))].map(Boolean);
@@ -97,10 +105,12 @@ test('a record is good only where those before it in its chain are', async (t) =
   const random = randomFrom(testSeed(t));
   const pack = await sealed(t, CHAIN, random);
   const { offsets } = pack.plan;
-  const before = (i: number): number => pack.bytes.readUIntLE(offsets[i] + 5, 3);
-  const chained = offsets.findIndex((_, i) => before(i) > 0);
+  const chained = firstChained(pack);
   const [lost, last] = [chained - 1, offsets.length - 1];
-  assert.deepEqual([before(lost), before(last)], [0, 0]);
+  assert.deepEqual(
+    [lost, last].map((i) => bytesBefore(pack, i)),
+    [0, 0],
+  );
   // The same stripe once more, in the last record, which is in no chain.
   const at = offsets[lost] + 100;
   const period = STRIPES * BLOCK;
@@ -239,8 +249,7 @@ test('a header that is lost in a chain is mended, for those behind it too', asyn
   const random = randomFrom(testSeed(t));
   const pack = await sealed(t, CHAIN, random);
   const { offsets } = pack.plan;
-  const before = (i: number): number => pack.bytes.readUIntLE(offsets[i] + 5, 3);
-  const chained = offsets.findIndex((_, i) => before(i) > 0);
+  const chained = firstChained(pack);
   const only = (i: number): ChunkRecords => ({
     offsets: offsets.subarray(i, i + 1),
     stored: pack.plan.stored.subarray(i, i + 1),

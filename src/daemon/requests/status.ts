@@ -1,4 +1,5 @@
 /** Answers `status`. */
+import { DAMAGE_COUNTED } from '../../content/limits.js';
 import type { StatusDocument, TierDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import type { Tier } from '../../tiers/types.js';
@@ -43,15 +44,16 @@ function damageOf(content: Parts['content']): string[] {
   const { badChunks, lostPacks } = content.damage();
   const found: string[] = [];
   if (badChunks > 0) {
-    const which = 'scrub mends what can be mended, and names the files of the rest';
-    found.push(`${badChunks} chunk${badChunks === 1 ? ' is' : 's are'} damaged: ${which}`);
+    const count = badChunks === DAMAGE_COUNTED ? `${badChunks} or more` : String(badChunks);
+    found.push(
+      `damaged chunks: ${count}; scrub mends what can be mended, and names the files of the rest`,
+    );
   }
   if (lostPacks.length > 0) {
     const list = lostPacks.slice(0, PACKS_NAMED).join(', ');
-    const rest = lostPacks.length > PACKS_NAMED ? ', ...' : '';
-    found.push(
-      `the files of ${lostPacks.length} packs are not there (${list}${rest}): put them back`,
-    );
+    const rest =
+      lostPacks.length > PACKS_NAMED ? ` and ${lostPacks.length - PACKS_NAMED} more` : '';
+    found.push(`packs whose file is not there: ${list}${rest}; put it back`);
   }
   return found;
 }
