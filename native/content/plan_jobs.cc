@@ -82,7 +82,7 @@ Status Empty(int fd, uint64_t size) {
 Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vector<uint32_t>& bad) {
   auto status = plan.DropPages();
   if (!status.ok()) return status;
-  return ForEachGroup(plan, control, [&](const PlanGroup& group) {
+  status = ForEachGroup(plan, control, [&](const PlanGroup& group) {
     ReadResult data;
     Damage damage;
     if (group.zero) {
@@ -94,6 +94,8 @@ Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vect
     }
     return Status::Ok();
   });
+  // Nobody asked for what was read: it must not push out of the page cache what programs use.
+  return status.ok() ? plan.DropPages() : status;
 }
 
 Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result) {
