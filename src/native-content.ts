@@ -67,6 +67,20 @@ export interface FileGroup {
     cutCounts: Uint32Array,
     cuts: Float64Array,
   ): Promise<GroupBatch>;
+  /**
+   * Writes files that have no error elsewhere, makes them durable (their directory entries are not) and reads them back
+   * from the medium. For each: its path, the value of its extended attribute `labelName` (left out where there can be
+   * none), and in `times` seconds and nanoseconds of the last access and of the last change.
+   * @returns for each an errno, or 0, and its blocks of 512 bytes. What has an error is the caller's to remove.
+   */
+  write(
+    files: Uint32Array,
+    paths: readonly string[],
+    labels: readonly Buffer[],
+    labelName: string,
+    times: Float64Array,
+    control?: CopyControl,
+  ): Promise<{ errors: Int32Array; blocks: Float64Array }>;
   release(): void;
 }
 
@@ -189,6 +203,16 @@ export interface NativeContent {
   readFiles(
     paths: readonly string[],
     lengths: Uint32Array,
+    control?: CopyControl,
+  ): Promise<FileGroup>;
+  /**
+   * The same out of a plan that has the files one behind the other. `fromMedium`: nothing may come from memory.
+   * @throws EIO where any of their chunks is damaged
+   */
+  readPlanFiles(
+    plan: PlanHandle,
+    lengths: Uint32Array,
+    fromMedium: boolean,
     control?: CopyControl,
   ): Promise<FileGroup>;
   /**

@@ -11,6 +11,7 @@
 #include "addon/async.h"
 #include "content/chunk_reader.h"
 #include "content/encode_chunks.h"
+#include "content/plan.h"
 #include "io/copy_control.h"
 #include "io/unique_fd.h"
 
@@ -67,6 +68,9 @@ std::shared_ptr<T> HeldBy(Napi::Value value) {
 
 // The control that was passed, or one of the job's own.
 std::shared_ptr<CopyControl> ControlOf(Napi::Value value);
+
+// Null where the value is no open plan.
+std::shared_ptr<Plan> PlanOf(Napi::Value plan_handle);
 
 // Throws EINVAL for an argument of the wrong kind; `what` names the call.
 Napi::Value ThrowInvalid(Napi::Env env, const char* what);

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "addon/args.h"
 #include "addon/content.h"
+#include "content/file_copies.h"
 #include "content/file_group.h"
 #include "io/copy_rate.h"
 
@@ -97,6 +99,57 @@ Napi::Value Slice(const Napi::CallbackInfo& info, const GroupHandle& handle) {
                                      std::min<uint64_t>(length, file.length - start));
 }
 
+// Numbers of files, and for each a path, a label and four numbers: seconds and nanoseconds of the
+// last access and of the last change.
+bool ReadCopies(const Napi::CallbackInfo& info, const FileGroup& group, std::string* label_name,
+                std::vector<FileCopy>* copies) {
+  Args args(info);
+  std::vector<uint32_t> files;
+  if (!ReadUint32s(info[0], &files)) return false;
+  auto paths = args.Strings(1);
+  auto labels = args.Buffers(2);
+  *label_name = args.String(3);
+  const double* times = args.Doubles(4, 4 * files.size());
+  if (!args.ok() || paths.size() != files.size() || labels.size() != files.size()) return false;
+  for (size_t i = 0; i < files.size(); i++) {
+    if (files[i] >= group.files().size() || group.files()[files[i]].error != 0) return false;
+    const auto time = [&](size_t at) {
+      return timespec{static_cast<time_t>(times[at]), static_cast<long>(times[at + 1])};
+    };
+    copies->push_back(
+        {files[i], std::move(paths[i]), std::move(labels[i]), {time(4 * i), time(4 * i + 2)}});
+  }
+  return true;
+}
+
+Napi::Value NewCopies(Napi::Env env, const std::vector<FileCopy>& copies) {
+  auto errors = Napi::Int32Array::New(env, copies.size());
+  auto blocks = Napi::Float64Array::New(env, copies.size());
+  for (size_t i = 0; i < copies.size(); i++) {
+    errors[i] = copies[i].error;
+    blocks[i] = static_cast<double>(copies[i].blocks);
+  }
+  auto object = Napi::Object::New(env);
+  object.Set("errors", errors);
+  object.Set("blocks", blocks);
+  return object;
+}
+
+Napi::Value Write(const Napi::CallbackInfo& info, const std::shared_ptr<GroupHandle>& handle) {
+  auto copies = std::make_shared<std::vector<FileCopy>>();
+  std::string label_name;
+  if (handle->group == nullptr || !ReadCopies(info, *handle->group, &label_name, copies.get())) {
+    if (info.Env().IsExceptionPending()) return {};
+    return Rejected(info.Env(), Status::Error(EINVAL, "write files"));
+  }
+  return RunAsync(
+      info.Env(), CopyPool(),
+      [group = handle->group, label_name, control = ControlOf(info[5]), copies] {
+        return WriteCopies(*group, label_name, *control, *copies);
+      },
+      [copies](Napi::Env env) { return NewCopies(env, *copies); });
+}
+
 Napi::Value NewGroup(Napi::Env env, const std::shared_ptr<const FileGroup>& group) {
   auto handle = std::make_shared<GroupHandle>(group);
   const auto& files = group->files();
@@ -112,6 +165,8 @@ Napi::Value NewGroup(Napi::Env env, const std::shared_ptr<const FileGroup>& grou
   AddMethod(object, "slice",
             [handle](const Napi::CallbackInfo& info) { return Slice(info, *handle); });
   AddMethod(object, "cut", [handle](const Napi::CallbackInfo& info) { return Cut(info, handle); });
+  AddMethod(object, "write",
+            [handle](const Napi::CallbackInfo& info) { return Write(info, handle); });
   AddMethod(object, "release", [handle](const Napi::CallbackInfo&) { handle->group.reset(); });
   return object;
 }
@@ -126,10 +181,32 @@ Napi::Value ReadFiles(const Napi::CallbackInfo& info) {
       [group](Napi::Env env) { return NewGroup(env, group); });
 }
 
+Napi::Value ReadPlanFiles(const Napi::CallbackInfo& info) {
+  auto plan = PlanOf(info[0]);
+  std::vector<uint32_t> lengths;
+  uint64_t sum = 0;
+  if (plan == nullptr || !ReadUint32s(info[1], &lengths) || !info[2].IsBoolean()) {
+    return Rejected(info.Env(), Status::Error(EINVAL, "read plan"));
+  }
+  std::vector<FileGroup::File> files;
+  for (const auto length : lengths) {
+    files.push_back({"", length});
+    sum += length;
+  }
+  if (sum > FileGroup::kMaxBytes) return Rejected(info.Env(), Status::Error(EINVAL, "read plan"));
+  auto group = std::make_shared<FileGroup>(std::move(files));
+  return RunAsync(
+      info.Env(), CopyPool(),
+      [group, plan, from_medium = info[2].As<Napi::Boolean>().Value(),
+       control = ControlOf(info[3])] { return group->ReadPlan(*plan, from_medium, *control); },
+      [group](Napi::Env env) { return NewGroup(env, group); });
+}
+
 }  // namespace
 
 void RegisterFileGroups(Napi::Env, Napi::Object exports) {
   AddMethod(exports, "readFiles", ReadFiles);
+  AddMethod(exports, "readPlanFiles", ReadPlanFiles);
 }
 
 }  // namespace coral::addon

@@ -97,8 +97,6 @@ class PlanHandle : public Napi::ObjectWrap<PlanHandle> {
   uint64_t size_ = 0;
 };
 
-std::shared_ptr<Plan> PlanOf(Napi::Value value) { return PlanHandle::PlanOf(value); }
-
 Napi::Value NewDigest(Napi::Env env, const FileDigest::Value& digest) {
   return Napi::Buffer<uint8_t>::Copy(env, digest.data(), digest.size());
 }
@@ -221,6 +219,8 @@ Napi::Value SetRate(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+std::shared_ptr<Plan> PlanOf(Napi::Value plan_handle) { return PlanHandle::PlanOf(plan_handle); }
 
 std::shared_ptr<DataSource> DataSourceOf(Napi::Value plan_handle) { return PlanOf(plan_handle); }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "content/parallel.h"
+#include "content/plan_jobs.h"
 #include "io/copy_buffer.h"
 #include "io/copy_rate.h"
 #include "io/files.h"
@@ -62,6 +63,18 @@ Status FileGroup::Read(const CopyControl& control) {
     file.error = ReadFile(file, bytes_.get() + file.start).error();
   }
   return Status::Ok();
+}
+
+Status FileGroup::ReadPlan(Plan& plan, bool from_medium, CopyControl& control) {
+  if (plan.size() != length_) return Status::Error(EINVAL, "read plan");
+  auto status = ReadAll(plan, from_medium, control, bytes_.get());
+  if (!status.ok()) return status;
+  for (auto& file : files_) {
+    FileDigest digest;
+    digest.Update(bytes(file), file.length);
+    file.digest = digest.Finish();
+  }
+  return status;
 }
 
 FileGroup::Result FileGroup::Cut(const std::vector<Cutting>& files) const {

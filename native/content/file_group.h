@@ -1,5 +1,6 @@
-// Small files that are read at once, and cut and hashed as one batch: one step for many files,
-// where a step for each would cost more than the work in it.
+// Small files that are read at once, to be cut and hashed as one batch or written elsewhere
+// (file_copies.h): one step for many files, where a step for each would cost more than the work in
+// it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "content/chunk_reader.h"
+#include "content/plan.h"
 
 namespace coral {
 
@@ -39,6 +41,9 @@ class FileGroup {
   // On a thread that may wait for the background rate. ECANCELED; what befalls one file is its
   // `error`.
   Status Read(const CopyControl& control);
+  // The same from packs: the plan has the files one behind the other. `from_medium`: nothing may
+  // come from memory. EIO where any chunk is damaged.
+  Status ReadPlan(Plan& plan, bool from_medium, CopyControl& control);
   // After Read: files without an error, each at most once.
   Result Cut(const std::vector<Cutting>& files) const;
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <functional>
 
 #include "io/copy_bytes.h"
@@ -96,6 +98,28 @@ Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vect
   });
   // Nobody asked for what was read: it must not push out of the page cache what programs use.
   return status.ok() ? plan.DropPages() : status;
+}
+
+Status ReadAll(Plan& plan, bool from_medium, CopyControl& control, uint8_t* bytes) {
+  auto status = from_medium ? plan.DropPages() : Status::Ok();
+  if (!status.ok()) return status;
+  status = ForEachGroup(plan, control, [&](const PlanGroup& group) {
+    auto* to = bytes + group.offset;
+    if (group.zero) {
+      memset(to, 0, group.length);
+      return Status::Ok();
+    }
+    ReadResult data;
+    Damage damage;
+    auto done = from_medium ? plan.CheckChunks(group.first, group.last, &data, &damage)
+                            : plan.ReadChunks(group.first, group.last, &data, &damage);
+    if (!done.ok()) return done;
+    for (const auto& span : data.spans) {
+      to = std::copy_n(static_cast<const uint8_t*>(span.iov_base), span.iov_len, to);
+    }
+    return done;
+  });
+  return status.ok() && from_medium ? plan.DropPages() : status;
 }
 
 Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result) {

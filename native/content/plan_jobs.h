@@ -14,6 +14,10 @@ namespace coral {
 // the good ones, `bad` are the others, ascending.
 Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vector<uint32_t>& bad);
 
+// Puts the whole file into `bytes`, which have room for plan.size(). `from_medium`: nothing may
+// come from memory. EIO where a chunk is damaged.
+Status ReadAll(Plan& plan, bool from_medium, CopyControl& control, uint8_t* bytes);
+
 // Makes `fd` equal to the file, runs of zeros as holes, then fdatasync. What `fd` held before is
 // gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk is damaged.
 Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result);

@@ -119,6 +119,7 @@ type LookingUp = Pick<
   | 'openPlan'
   | 'openFor'
   | 'openAtOnce'
+  | 'openTogether'
   | 'dataBytes'
   | 'summary'
   | 'markBad'
@@ -148,6 +149,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     openPlan: plans.open,
     openFor: plans.openFor,
     openAtOnce: plans.openAtOnce,
+    openTogether: plans.openTogether,
     dataBytes(ino) {
       const head = recipes.head(ino);
       return head && head.size - head.zeroBytes;

@@ -28,6 +28,7 @@ export interface Plans {
   open(plan: PackedPlan): PlanHandle;
   openFor(ino: number): Promise<PlanHandle>;
   openAtOnce(ino: number): PlanHandle | undefined;
+  openTogether(inos: readonly number[]): Promise<PlanHandle>;
   /** The inode has another recipe now, or none. */
   drop(ino: number): void;
 }
@@ -143,8 +144,15 @@ export function createPlans(parts: PlanParts): Plans {
     }
   }
 
+  async function openTogether(inos: readonly number[]): Promise<PlanHandle> {
+    const heads = inos.map(headOf);
+    const count = heads.reduce((sum, { chunks }) => sum + chunks, 0);
+    return open(await build(count, () => segmentsOfAll(recipes, heads)));
+  }
+
   return {
     planFor,
+    openTogether,
     open,
     openFor,
     openAtOnce,
@@ -162,6 +170,13 @@ function isThere(packs: Packs, packId: number): boolean {
 export function* segmentsOf(recipes: ContentParts['recipes'], head: RecipeHead): Iterable<Segment> {
   const count = Math.ceil(head.chunks / SEGMENT_CHUNKS);
   for (let segment = 0; segment < count; segment++) yield recipes.segment(head.recipeId, segment);
+}
+
+function* segmentsOfAll(
+  recipes: ContentParts['recipes'],
+  heads: readonly RecipeHead[],
+): Iterable<Segment> {
+  for (const head of heads) yield* segmentsOf(recipes, head);
 }
 
 function* slicesOf({ hashes, lengths, zero, copies }: Recipe): Iterable<Segment> {
@@ -182,7 +197,12 @@ async function buildOnce(
   slices: Iterable<Segment>,
 ): Promise<PackedPlan> {
   const plan = emptyPlan(count, parts.volumeId);
-  for (const at of fill(parts, plan, slices)) if (at < count) await giveWay();
+  let next = PLAN_SLICE_CHUNKS;
+  for (const at of fill(parts, plan, slices)) {
+    if (at < next || at === count) continue;
+    next = at + PLAN_SLICE_CHUNKS;
+    await giveWay();
+  }
   return plan;
 }
 

@@ -145,6 +145,8 @@ export interface ContentStore {
   openFor(ino: number): Promise<PlanHandle>;
   /** The same without waiting, for a file with few chunks; undefined where `openFor` has to be asked. */
   openAtOnce(ino: number): PlanHandle | undefined;
+  /** Small packed files as one, in this order, one behind the other. @throws as `openFor` */
+  openTogether(inos: readonly number[]): Promise<PlanHandle>;
   summary(ino: number): Promise<StoredSummary>;
   /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
   markBad(ino: number, chunkIndex: number): void;

@@ -48,7 +48,7 @@ export function isPacked({ deps }: MoveContext, inode: Inode): boolean {
   return packedTier !== 0 && digest !== '' && !unsettled && deps.content.hasRecipe(ino);
 }
 
-function rankOf({ deps }: MoveContext, tierId: number): number {
+export function rankOf({ deps }: MoveContext, tierId: number): number {
   return deps.tiers.tiers.findIndex((tier) => tier.id === tierId);
 }
 
@@ -179,7 +179,8 @@ export function switchToPacked(
   forgetPlain(ctx, inode, from);
 }
 
-function forgetPlain({ deps }: MoveContext, inode: Inode, source: Tier): void {
+/** Part of the switch: only the packed form counts from now on. */
+export function forgetPlain({ deps }: MoveContext, inode: Inode, source: Tier): void {
   deps.tiers.accountPlain(source, -512 * inode.plainBlocks);
   inode.plainTier = 0;
   inode.plainBlocks = 0;

@@ -7,6 +7,7 @@ import { errnoName } from '../config/errors.js';
 import { native } from '../native.js';
 import { createBackoff } from './backoff.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
+import type { Leftovers } from './group.js';
 import { hydrationTiers } from './hydration.js';
 import {
   createEntry,
@@ -22,11 +23,11 @@ import {
 import { openJournal } from './journal.js';
 import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
-import { groupLength, type Leftovers, packTogether } from './packed-together.js';
 import { makePlain } from './plain.js';
 import { plainBytes } from './room.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
+import { groupLength, moveTogether } from './together.js';
 import type { Job, JobKind, Migration, MigrationStatus, MoveOptions } from './types.js';
 
 const FAILURES_SHOWN = 20;
@@ -184,10 +185,10 @@ export function createQueue(deps: MigrationDeps): Queue {
     let failure: unknown;
     let left: Leftovers = new Map();
     try {
-      left = await packTogether(context, moves);
+      left = await moveTogether(context, moves);
     } catch (error) {
       failure = error;
-      log.debug({ err: error, files: moves.length }, 'packing together failed');
+      log.debug({ err: error, files: moves.length }, 'moving together failed');
     }
     slots.leave(moves[0]);
     for (const entry of entries) {

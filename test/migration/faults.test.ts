@@ -8,24 +8,10 @@ import type { Recipe } from '../../src/content/types.js';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import { openJournal } from '../../src/migration/journal.js';
 import { recoverJobs } from '../../src/migration/recover.js';
-import type { PackedPlan } from '../../src/native.js';
+import { damage } from './damage.js';
 import { atEnd, openWorld, quiet, randomBytesOf, temporaryRoot, world } from './world.js';
 
 const MiB = 1024 * 1024;
-
-/** Damages one byte of a chunk's data on the medium. */
-async function damage(plan: PackedPlan, chunk: number): Promise<void> {
-  const file = await open(plan.packPaths[plan.packs[chunk]], 'r+');
-  try {
-    const at = plan.offsets[chunk] + plan.stored[chunk] - 1;
-    const byte = Buffer.alloc(1);
-    await file.read(byte, 0, 1, at);
-    byte[0] ^= 0xff;
-    await file.write(byte, 0, 1, at);
-  } finally {
-    await file.close();
-  }
-}
 
 /** Damages what was packed before it is checked, `times` times. */
 function damaging(

@@ -48,7 +48,10 @@ async function act(w: World, r: Random, inode: Inode): Promise<void> {
   if (what === 1) return change(inode, () => rewrite(w, r, inode));
   if (what === 2) return void (await w.content.reclaim());
   const kind = r.below(2) === 0 ? 'promote' : 'demote';
-  await w.done(kind, inode, TIERS[r.below(3)], r.below(2) === 0).catch(() => {});
+  const [tier, pack] = [TIERS[r.below(3)], r.below(2) === 0];
+  // Asked for in one turn, small ones are moved together.
+  const inodes = what === 3 ? [...quiet].flatMap((ino) => w.namespace.get(ino) ?? []) : [inode];
+  await Promise.allSettled(inodes.map((each) => w.done(kind, each, tier, pack)));
 }
 
 async function change(inode: Inode, work: () => Promise<void>): Promise<void> {
