@@ -131,6 +131,8 @@ async function syncAll(ctx: Context): Promise<void> {
 function activityOf(ctx: Context): FileActivity {
   return {
     handles: (ino) => handlesOf(ctx, ino),
+    isUsed: (ino, fd) =>
+      handlesOf(ctx, ino).total > 0 || (!ctx.files.knows(ino) && native.hasOthers(fd)),
     changeCount: (ino) => ctx.files.changeCount(ino),
     whenIdle: (ino, callback) => {
       const file = ctx.files.peek(ino);

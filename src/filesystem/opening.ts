@@ -38,7 +38,8 @@ export function open(
   try {
     ctx.heating.opened(inode);
     if ((openFlags & OPEN_KILL_SUIDGID) !== 0 && dropSetId(inode, caller)) touchChanged(ctx, inode);
-    const opened = file.queue === null ? openAtOnce(ctx, file, inode, flags) : undefined;
+    const mayOpen = file.queue === null && ctx.migration.untilUnshared(ino) === undefined;
+    const opened = mayOpen ? openAtOnce(ctx, file, inode, flags) : undefined;
     if (opened !== undefined) return opened;
   } catch (error) {
     releaseHandle(ctx, ino, flags);
@@ -78,6 +79,7 @@ async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<O
 }
 
 async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
+  await ctx.migration.untilUnshared(file.ino);
   const inode = inodeOf(ctx, file.ino);
   if (staysPacked(file, inode, flags)) return openPacked(ctx, file, flags);
   await makePlain(ctx, file, (flags & O_TRUNC) !== 0);

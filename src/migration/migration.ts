@@ -23,6 +23,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     finished: queue.finished,
     hydrateNow: queue.hydrateNow,
     unpaused: queue.unpaused,
+    untilUnshared: queue.untilUnshared,
     jobsOf: queue.jobsOf,
     status: queue.status,
     failures: queue.failures,

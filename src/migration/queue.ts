@@ -4,7 +4,6 @@
  * cancelled.
  */
 import { errnoName } from '../config/errors.js';
-import { native } from '../native.js';
 import { createBackoff } from './backoff.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
 import type { Leftovers } from './group.js';
@@ -24,6 +23,7 @@ import { openJournal } from './journal.js';
 import { type Move, type MoveContext, nameOf, type Outcome } from './move.js';
 import { makePacked } from './packed.js';
 import { makePlain } from './plain.js';
+import { createRate } from './rate.js';
 import { plainBytes } from './room.js';
 import { shareBlocks } from './share.js';
 import { createSlots } from './slots.js';
@@ -55,11 +55,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   const shares = new Set<Entry>();
   /** The one job of a file that runs. */
   const active = new Map<number, Entry>();
-  let stopped = settings.migrateRate === 0;
-  let paused = stopped;
+  const rate = createRate(settings);
   let closed = false;
-  let foreground = 0;
-  let awaited = 0;
   let nextId = 1;
   let soon: NodeJS.Immediate | undefined;
   const counts = { completed: 0, failed: 0, bytesMoved: 0, bytesShared: 0 };
@@ -69,14 +66,6 @@ export function createQueue(deps: MigrationDeps): Queue {
     leaveSlot: slots.leave,
     takeSlot: slots.take,
   };
-  applyRate();
-
-  /** Paused moves stand still where they are; what a program waits for is never held up. */
-  function applyRate(): void {
-    const lifted = closed || foreground > 0;
-    const ceiling = lifted || settings.migrateRate === 0 ? Infinity : settings.migrateRate;
-    native.setBackgroundRate(ceiling, paused && !lifted && awaited === 0);
-  }
 
   function enlist(kind: JobKind, ino: number, tier: string, options: MoveOptions): Entry {
     const size = namespace.get(ino)?.size ?? 0;
@@ -130,7 +119,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   }
 
   function pump(): void {
-    while (!paused && !closed && slots.free) {
+    while (!rate.paused && !closed && slots.free) {
       const entries = takeNext(queued.urgent) ?? takeNext(queued.background);
       if (!entries) return;
       const [first] = entries;
@@ -275,30 +264,19 @@ export function createQueue(deps: MigrationDeps): Queue {
     slots.excuse(move);
   }
 
-  async function hydrateNow(ino: number): Promise<void> {
-    foreground++;
-    applyRate();
-    try {
-      while (needsHydration(ino)) {
-        const other = active.get(ino);
-        if (other) await makeWay(other);
-        else await hydrateSomewhere(ino);
-      }
-    } finally {
-      foreground--;
-      applyRate();
+  async function hydrate(ino: number): Promise<void> {
+    while (needsHydration(ino)) {
+      const other = active.get(ino);
+      if (other) await makeWay(other);
+      else await hydrateSomewhere(ino);
     }
   }
 
-  async function unpaused<T>(work: () => Promise<T>): Promise<T> {
-    awaited++;
-    applyRate();
-    try {
-      return await work();
-    } finally {
-      awaited--;
-      applyRate();
-    }
+  function untilUnshared(ino: number): Promise<void> | undefined {
+    const entry = active.get(ino);
+    if (!entry || !isShare(entry.move)) return undefined;
+    cancel(entry, 'a program opens the file');
+    return entry.ended.catch(() => {});
   }
 
   /** Also true while the switch of a running move is not durable yet. */
@@ -344,12 +322,12 @@ export function createQueue(deps: MigrationDeps): Queue {
   function status(): MigrationStatus {
     const running = [...active.values()].map(({ job }) => job);
     const waiting = queued.urgent.length + queued.background.length;
-    return { state: paused ? 'paused' : 'running', queued: waiting, running, ...counts };
+    return { state: rate.paused ? 'paused' : 'running', queued: waiting, running, ...counts };
   }
 
   async function close(): Promise<void> {
     closed = true;
-    applyRate();
+    rate.lift();
     const all = [...byIno.values()].flat();
     for (const entry of all) cancel(entry, 'the volume is being unmounted');
     await Promise.allSettled(all.map(({ ended }) => ended));
@@ -358,26 +336,20 @@ export function createQueue(deps: MigrationDeps): Queue {
   return {
     submit,
     finished: (job) => entries.get(job)?.ended ?? Promise.resolve(),
-    hydrateNow,
-    unpaused,
+    hydrateNow: (ino) => rate.foreground(() => hydrate(ino)),
+    unpaused: rate.unpaused,
+    untilUnshared,
     jobsOf: (ino) => (byIno.get(ino) ?? []).map(({ job }) => job),
     status,
     failures: () =>
       [...backoff.failures()].filter(({ ino }) => namespace.get(ino)).slice(0, FAILURES_SHOWN),
-    pause() {
-      paused = true;
-      applyRate();
-    },
+    pause: () => rate.pause(true),
     resume() {
-      paused = false;
-      applyRate();
+      rate.pause(false);
       pump();
     },
     settingsChanged() {
-      const stops = settings.migrateRate === 0;
-      if (stops !== stopped) paused = stops;
-      stopped = stops;
-      applyRate();
+      rate.settingsChanged();
       pump();
     },
     close,

@@ -13,6 +13,7 @@ const SHORTEST_RUN: Readonly<Record<Medium, number>> = {
   ssd: 64 * 1024,
   hdd: 1024 * 1024,
 };
+const IN_USE = 'a program uses the file; the rest is shared later';
 const FLAGS = constants.O_RDONLY | constants.O_NOATIME | constants.O_NOFOLLOW;
 
 /**
@@ -49,13 +50,16 @@ function unusedTier({ deps }: MoveContext, move: Move, order: ShareOrder): Tier 
     activity.changeCount(move.ino) !== order.targetChanges;
   const used = activity.handles(move.ino).total > 0;
   if (changed || used || source?.unsettled || target?.unsettled) {
-    throw new MoveCancelled('a program uses the file; the rest is shared later');
+    throw new MoveCancelled(IN_USE);
   }
   if (tier.state === 'ok' || tier.state === 'full') return tier;
   throw new MoveError('EIO', tier.problem ?? tier.state);
 }
 
-/** Both files are open for one step only: whoever looks whether they are in use is not misled for long. */
+/**
+ * Both files are open for one step only: whoever looks whether they are in use is not misled for long. Who opens the
+ * target meanwhile waits (`untilUnshared`): while its blocks are replaced, a mapping may see zeros (src/README.md).
+ */
 async function shareStep(
   ctx: MoveContext,
   move: Move,
@@ -67,6 +71,7 @@ async function shareStep(
   const target = tiers.backingPath(tier, move.ino);
   await withFile(tiers.backingPath(tier, order.source), FLAGS, (from) =>
     withFile(target, FLAGS, async (to) => {
+      if (ctx.deps.activity.isUsed(move.ino, to)) throw new MoveCancelled(IN_USE);
       move.shared += await controlled(move, (control) =>
         native.shareExtents(from, to, order.offset, SHARE_WINDOW, shortest, control),
       );

@@ -39,6 +39,11 @@ export interface Failure {
 export interface FileActivity {
   /** Open handles of any kind, and those that may write. */
   handles(ino: number): { total: number; writers: number };
+  /**
+   * Whether any program has it open or mapped, also one that outlived an earlier daemon. `fd` is the only descriptor
+   * of its backing file that the caller has.
+   */
+  isUsed(ino: number, fd: number): boolean;
   /** Grows with every open for writing, truncation and the like: equal means unchanged since. */
   changeCount(ino: number): number;
   /** Runs once when the last handle closes (at once where none is open). */
@@ -84,6 +89,11 @@ export interface Migration {
    * a pause, moves under way neither. None begins, and the rate is what it is.
    */
   unpaused<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * For a program that opens the file: resolves when its blocks are not being replaced by another file's; undefined
+   * where they are not.
+   */
+  untilUnshared(ino: number): Promise<void> | undefined;
   /** Of one file: what runs and what is queued. */
   jobsOf(ino: number): Job[];
   /** Something was written: the watermarks are looked at soon. */

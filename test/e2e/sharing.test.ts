@@ -86,6 +86,27 @@ for (const media of ['xfs', 'btrfs'] as const) {
 }
 
 scenario(
+  'who opens a file while it gets the blocks of another one has it when that ended',
+  { media: 'xfs', mount: [SETTLED, 'migrate-rate=1M'] },
+  async (volume) => {
+    const data = noise(SIZE);
+    const sum = await putTwice(volume, data);
+    const comparing = async (): Promise<boolean> => {
+      const { running } = (await volume.status()).migration;
+      return running.some(({ kind }) => kind === 'share');
+    };
+    await waitFor('a job compares them', async () => {
+      await volume.must('migration', 'resume', volume.mountpoint);
+      return comparing();
+    });
+    const files = [await open(volume.at(A), 'r'), await open(volume.at(B), 'r')];
+    assert.equal(await comparing(), false);
+    for (const file of files) await file.close();
+    assert.deepEqual([await digestFile(volume.at(A)), await digestFile(volume.at(B))], [sum, sum]);
+  },
+);
+
+scenario(
   'a daemon that is killed while it compares two files loses nothing, and the next one goes on',
   { media: 'xfs', mount: [SETTLED, 'migrate-rate=24M'] },
   async (volume) => {

@@ -55,6 +55,7 @@ export function createActivity(namespace: Namespace, tiers: TierSet): TestActivi
   return {
     movedInos,
     handles: (ino) => counts(ino),
+    isUsed: (ino, fd) => counts(ino).total > 0 || native.hasOthers(fd),
     changeCount: (ino) => counts(ino).changes,
     whenIdle(ino, callback) {
       const file = counts(ino);

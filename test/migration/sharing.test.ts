@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Inode } from '../../src/namespace/types.js';
 import { native } from '../../src/native.js';
 import { loopFilesystem, usedBytes } from '../loop-filesystem.js';
+import { mapAndRead } from '../mapped-reader.js';
 import { atEnd, openWorld, randomBytesOf, type World, type WorldOptions } from './world.js';
 
 const MiB = 1024 * 1024;
@@ -168,6 +169,32 @@ async function openMeanwhile(t: TestContext, mode: 'read' | 'write'): Promise<vo
   assert.equal(w.migration.status().failed, 0);
   assert.ok((await w.read(a)).equals(data) && (await w.read(b)).equals(data));
 }
+
+test('who opens the file that gets other blocks waits for the step under way, and for nothing else', async (t) => {
+  const w = await worldOn(t, 'xfs', SLOW);
+  const data = randomBytesOf('model', 48 * MiB);
+  const [a, b] = [await w.add('a', data), await w.add('b', data)];
+  await untilSharing(w);
+  const [job] = w.migration.status().running;
+  const source = job.ino === a.ino ? b : a;
+  assert.equal(w.migration.untilUnshared(source.ino), undefined);
+  const wait = w.migration.untilUnshared(job.ino);
+  assert.ok(wait);
+  await wait;
+  assert.equal(job.state, 'cancelled');
+  assert.equal(w.migration.untilUnshared(job.ino), undefined);
+});
+
+test('a file that a program of an earlier daemon still has mapped keeps its blocks', async (t) => {
+  const w = await worldOn(t, 'xfs');
+  const data = randomBytesOf('model', 8 * MiB);
+  const [a, b] = [await w.add('a', data), await w.add('b', data)];
+  const end = await mapAndRead(pathOf(w, a), pathOf(w, b));
+  await untilAllLookedAt(w);
+  assert.equal(await sharedBytes(w, a), 0);
+  await end();
+  await untilShared(w, b, data.length);
+});
 
 for (const which of ['target', 'source'] as const) {
   test(`who asks for a move of the ${which} does not wait for a comparison`, (t) =>

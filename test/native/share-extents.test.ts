@@ -171,10 +171,10 @@ onEach(
 );
 
 onEach(
-  'a program that has the files mapped reads the same bytes all the time',
+  'a program that has the file mapped whose blocks are used reads the same bytes all the time',
   async (t, directory) => {
     const { data, other, paths } = alikePair(directory, randomFrom(testSeed(t)));
-    const ends = await mapAndRead(...paths);
+    const ends = await mapAndRead(paths[0]);
     assert.ok((await share(...paths)) > 2 * SHARE_WINDOW - MiB);
     await ends();
     assert.ok(readFileSync(paths[0]).equals(data) && readFileSync(paths[1]).equals(other));
