@@ -78,28 +78,55 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
 }
 
 /**
- * The change count at which the packed form under a plain copy still decodes to what that copy
- * holds, or null. Both were equal when it was packed; packs can rot since, and the plain copy is
- * what would repair them.
+ * The change count at which the packed form under a plain copy is what counts, or null where it has to be packed anew from
+ * that copy. Both were equal when it was packed, and whoever opens the file for writing gives the packed form up first:
+ * so the one that differs from the digest rotted since, whichever it is. @throws where both did
  */
 async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | null> {
-  const { tiers, log } = ctx.deps;
+  const { log } = ctx.deps;
   const count = await settleSource(ctx, move);
   const inode = liveInode(ctx, move);
   if (inode.plainTier === 0 || !isPacked(ctx, inode)) return null;
   const { digest } = inode;
   move.total = 2 * inode.size;
   move.done = 0;
-  const path = tiers.backingPath(readableTier(ctx, inode.plainTier), move.ino);
-  const plain = await withSource(path, inode, (fd) =>
-    controlled(move, (control) => native.digestFile(fd, control)),
-  );
-  const isGood = plain.digest.toString('hex') === digest;
-  const check = await checkPackedForm(ctx, move, isGood);
-  if (!check) return null;
-  if (check.bad.length === 0 && isGood && check.digest.toString('hex') === digest) return count;
-  log.warn({ ino: move.ino, damaged: check.bad.length }, 'packed form differs; packing it anew');
+  const isPlainGood = (await plainDigest(ctx, move, inode)) === digest;
+  const check = await checkPackedForm(ctx, move, isPlainGood);
+  const isPackedGood = check?.bad.length === 0 && check.digest.toString('hex') === digest;
+  if (isPackedGood && !isPlainGood) {
+    log.error(
+      { ino: move.ino },
+      'the plain copy of a packed file is damaged; its packed form takes its place',
+    );
+  }
+  if (isPackedGood) return count;
+  if (!isPlainGood) {
+    throw new MoveError(
+      'EIO',
+      'its plain copy and its packed form are damaged; run coral-reef scrub',
+    );
+  }
+  log.warn({ ino: move.ino, damaged: check?.bad.length }, 'packed form differs; packing it anew');
   return null;
+}
+
+/** Hex; undefined where the plain copy can't be read, is not there or has another length. */
+async function plainDigest(
+  ctx: MoveContext,
+  move: Move,
+  inode: Inode,
+): Promise<string | undefined> {
+  const path = ctx.deps.tiers.backingPath(readableTier(ctx, inode.plainTier), move.ino);
+  try {
+    const { digest } = await withSource(path, inode, (fd) =>
+      controlled(move, (control) => native.digestFile(fd, control)),
+    );
+    return digest.toString('hex');
+  } catch (error) {
+    if (!['EIO', 'ENOENT'].includes(errnoName(error) ?? '')) throw error;
+    ctx.deps.log.warn({ ino: move.ino, err: error }, 'a plain copy can not be read');
+    return undefined;
+  }
 }
 
 /**

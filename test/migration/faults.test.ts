@@ -127,6 +127,48 @@ test('a hot copy repairs its damaged packed form instead of being dropped', asyn
   assert.ok((await w.read(inode)).equals(data));
 });
 
+for (const rot of ['another byte', 'cut short', 'gone'] as const) {
+  for (const size of [MiB, 3000]) {
+    test(`a hot copy that rotted (${rot}) is dropped for its good packed form, ${size} bytes`, async (t) => {
+      const w = await world(t);
+      const data = randomBytesOf('a', size);
+      const inodes = [await w.add('f', data), await w.add('g', randomBytesOf('b', size))];
+      for (const inode of inodes) await w.done('demote', inode, 'hdd');
+      for (const inode of inodes) await w.done('promote', inode, 'nvme');
+      const path = w.tiers.backingPath(w.tiers.byName('nvme')!, inodes[0].ino);
+      const rotten = Buffer.from(data);
+      rotten[100] ^= 1;
+      if (rot === 'gone') await rm(path);
+      else await writeFile(path, rot === 'cut short' ? data.subarray(0, 100) : rotten);
+      await Promise.all(inodes.map((inode) => w.done('demote', inode, 'hdd')));
+      for (const inode of inodes) assert.equal(w.formOf(inode), 'packed hdd');
+      assert.ok((await w.read(inodes[0])).equals(data));
+      assert.deepEqual(await w.backing('nvme'), []);
+    });
+  }
+}
+
+test('where both forms of a file rotted neither is given up', async (t) => {
+  const w = await world(t);
+  const data = randomBytesOf('a', MiB);
+  const inode = await w.add('f', data);
+  await w.done('demote', inode, 'hdd');
+  await w.done('promote', inode, 'nvme');
+  const path = w.tiers.backingPath(w.tiers.byName('nvme')!, inode.ino);
+  const rotten = Buffer.from(data);
+  rotten[100] ^= 1;
+  await writeFile(path, rotten);
+  await damage(await w.content.planFor(inode.ino), 2);
+  await assert.rejects(
+    w.done('demote', inode, 'hdd'),
+    /its plain copy and its packed form are damaged/,
+  );
+  assert.equal(w.formOf(inode), 'plain nvme + packed hdd');
+  await damage(await w.content.planFor(inode.ino), 2);
+  await w.done('demote', inode, 'hdd');
+  assert.ok((await w.read(inode)).equals(data));
+});
+
 for (const changed of [false, true]) {
   test(`a hot copy replaces its lost packed form only as it was packed (changed: ${changed})`, async (t) => {
     const root = await temporaryRoot(t);
