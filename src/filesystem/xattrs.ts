@@ -3,7 +3,7 @@
  * ones are not listed, so that copies and backups don't carry them away.
  */
 import { FileError } from '../fuse/errno.js';
-import type { Caller } from '../fuse/operations.js';
+import type { Caller, Result } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
 import { decayed, temperatureOf } from '../policy/heat.js';
@@ -11,8 +11,10 @@ import { inodeOf, touchChanged } from './attributes.js';
 import { isAcl, removeAcl, setAcl } from './acl.js';
 import { isRoot } from './callers.js';
 import type { Context } from './context.js';
+import { sharedBytesOf } from './shared-bytes.js';
 
 const VIRTUAL = 'user.coral-reef.';
+const SHARED = `${VIRTUAL}shared`;
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
 const ENODATA = 'ENODATA';
@@ -25,7 +27,8 @@ function checkNamespace(name: Name): void {
   if (!known) throw new FileError('EOPNOTSUPP');
 }
 
-export function getxattr(ctx: Context, ino: number, name: Name): Buffer {
+export function getxattr(ctx: Context, ino: number, name: Name): Result<Buffer> {
+  if (name === SHARED) return sharedValue(ctx, inodeOf(ctx, ino));
   if (name.startsWith(VIRTUAL)) {
     const text = virtualValue(ctx, inodeOf(ctx, ino), name.slice(VIRTUAL.length));
     if (text === null) throw new FileError(ENODATA);
@@ -36,6 +39,11 @@ export function getxattr(ctx: Context, ino: number, name: Name): Buffer {
   const value = ctx.namespace.getXattr(ino, name);
   if (value === undefined) throw new FileError(ENODATA);
   return value;
+}
+
+/** The only one that is not in the inode: to find it takes a look at every chunk. */
+async function sharedValue(ctx: Context, inode: Inode): Promise<Buffer> {
+  return Buffer.from(String(await sharedBytesOf(ctx, inode)));
 }
 
 function virtualValue(ctx: Context, inode: Inode, key: string): string | null {

@@ -23,6 +23,26 @@ scenario('the virtual attributes say where a file is', {}, async (volume) => {
   assert.equal(Number(await getAttribute(file, 'user.coral-reef.stored')), row.storedBytes);
 });
 
+scenario('an attribute says how much of a file others use too', {}, async (volume) => {
+  const shared = async (name: string) =>
+    Number(await getAttribute(volume.at(name), 'user.coral-reef.shared'));
+  const data = noise(4 * MiB);
+  await put(volume.at('one'), data);
+  await put(volume.at('two'), Buffer.concat([data, noise(MiB)]));
+  assert.equal(await shared('one'), (await volume.where('one')).sharedBytes);
+  await volume.demote('one');
+  assert.equal(await shared('one'), 0);
+  await volume.demote('two');
+  for (const name of ['one', 'two']) {
+    const { sharedBytes, storedBytes } = await volume.where(name);
+    assert.equal(await shared(name), sharedBytes);
+    assert.ok(sharedBytes > 3 * MiB && sharedBytes < storedBytes, `${name}: ${sharedBytes}`);
+  }
+  assert.equal(await getAttribute(volume.at('.'), 'user.coral-reef.shared'), '0');
+  const set = ['-n', 'user.coral-reef.shared', '-v', '1', volume.at('one')];
+  assert.notEqual((await run('setfattr', set)).code, 0);
+});
+
 scenario('virtual attributes are not listed and not copied', {}, async (volume) => {
   const file = volume.at('file');
   await put(file, noise(1000));

@@ -1,13 +1,14 @@
 /** Answers `explain`: the rule that decides, and what comes next. */
 import { NOTHING_NEXT, explain as explainFacts } from '../../policy/explain.js';
 import type { TierFill } from '../../policy/types.js';
+import { plainSharedBytes } from '../../filesystem/shared-bytes.js';
 import type { Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
 import { formatSize } from '../../config/units.js';
 import type { ExplainDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { factsOfTarget, findTarget, isFile } from './find.js';
-import { plainSharedBytes, whereOf } from './where.js';
+import { whereOf } from './where.js';
 
 export async function explain(
   parts: Parts,

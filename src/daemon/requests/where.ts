@@ -1,6 +1,5 @@
 /** Answers `where`: what one inode is and where its bytes lie. */
-import { constants } from 'node:fs';
-import { native } from '../../native.js';
+import { sharedBytesOf } from '../../filesystem/shared-bytes.js';
 import { temperatureOf } from '../../policy/heat.js';
 import type { Inode } from '../../namespace/types.js';
 import type { WhereDocument } from '../documents.js';
@@ -15,7 +14,6 @@ import {
   type Target,
 } from './find.js';
 
-const { O_RDONLY, O_NOATIME } = constants;
 const BLOCK = 512;
 const NOBODY = { uid: 0, gid: 0, pid: 0 };
 
@@ -29,8 +27,7 @@ export async function whereOf(parts: Parts, target: Target): Promise<WhereDocume
   // While a program writes, only the backing file knows the size: getattr takes it over.
   await parts.filesystem.operations.getattr(NOBODY, inode.ino);
   const facts = factsOfTarget(parts, target);
-  const packed = inode.packedTier === 0 ? undefined : await parts.content.summary(inode.ino);
-  const form = facts.plainTier !== null ? 'plain' : packed !== undefined ? 'packed' : null;
+  const form = facts.plainTier !== null ? 'plain' : inode.packedTier !== 0 ? 'packed' : null;
   return {
     path,
     type: 'file',
@@ -42,26 +39,11 @@ export async function whereOf(parts: Parts, target: Target): Promise<WhereDocume
     pinned: facts.pin,
     size: inode.size,
     storedBytes: inode.plainBlocks * BLOCK + inode.packedBytes,
-    sharedBytes: (packed?.sharedBytes ?? 0) + (await plainSharedBytes(parts, inode)),
+    sharedBytes: await sharedBytesOf(parts, inode),
     packedTier: facts.packedTier,
     open: facts.open,
     lastOpened: inode.heatAt === 0 ? null : new Date(inode.heatAt).toISOString(),
   };
-}
-
-/** What the tier's filesystem says, 0 where it can't tell. */
-export async function plainSharedBytes({ tiers }: Parts, inode: Inode): Promise<number> {
-  const tier = tiers.byId(inode.plainTier);
-  if (tier === undefined || tier.state === 'missing') return 0;
-  let fd = -1;
-  try {
-    fd = await native.open(tiers.backingPath(tier, inode.ino), O_RDONLY | O_NOATIME, 0);
-    return await native.sharedBytes(fd);
-  } catch {
-    return 0;
-  } finally {
-    if (fd >= 0) native.close(fd);
-  }
 }
 
 /** Directories and links have no data on a tier, but a pin may hang on them. */
