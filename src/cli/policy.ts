@@ -6,6 +6,7 @@ import { formatCodec } from '../config/codec.js';
 import { formatDuration, formatSize } from '../config/units.js';
 import type { PolicyDocument } from '../daemon/documents.js';
 import { askMount } from './requests.js';
+import { rulesText } from './rules-text.js';
 import type { Invocation, Verb } from './verb.js';
 
 export const policyVerb: Verb = {
@@ -25,7 +26,9 @@ export const policyVerb: Verb = {
 };
 
 async function show({ output }: Invocation, mountpoint?: string): Promise<ExitCode> {
-  output.result(await askMount<PolicyDocument>(mountpoint, 'policy'), policyLines);
+  const document = await askMount<PolicyDocument>(mountpoint, 'policy');
+  const rules = output.json ? [] : await rulesText(document.settings.rules);
+  output.result(document, ({ settings }) => [...settingLines(settings), '', ...ruleLines(rules)]);
   return ExitCode.done;
 }
 
@@ -54,7 +57,7 @@ function formatFragmentation(value: PolicyDocument['settings']['fragmentation'])
   return value === 'off' ? value : `${value}%`;
 }
 
-function policyLines({ settings, rules }: PolicyDocument): string[] {
+function settingLines(settings: PolicyDocument['settings']): string[] {
   const { watermarks } = settings;
   const perTier = Object.entries(settings.tierWatermarks).map(
     ([name, { high, low }]) => `, ${name} ${high}/${low}%`,
@@ -74,10 +77,14 @@ function policyLines({ settings, rules }: PolicyDocument): string[] {
     ['share', settings.share],
     ['config', settings.configFile ?? '-'],
   ];
+  return rows.map(([name, text]) => `${name.padEnd(13)} ${text}`);
+}
+
+function ruleLines(rules: readonly string[]): string[] {
+  if (rules.length === 0) return ['No rules: files go by the defaults.'];
   return [
-    ...rows.map(([name, text]) => `${name.padEnd(13)} ${text}`),
-    '',
     'Rules, the first that matches decides; what none matches goes by the defaults:',
-    ...(rules.length === 0 ? ['  none'] : rules.map((text, index) => `  ${index + 1}. ${text}`)),
+    '',
+    ...rules,
   ];
 }

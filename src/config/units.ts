@@ -72,6 +72,15 @@ export function formatSize(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`;
 }
 
+/** `1GiB`, `1500000B`: the largest unit that divides it, for what is to be read by `parseSize` again. */
+export function formatExactSize(bytes: number): string {
+  for (const unit of ['PiB', 'TiB', 'GiB', 'MiB', 'KiB']) {
+    const size = SIZE_UNITS[unit.toLowerCase()];
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
 /** `2h`, `90s`, `7d`: the largest unit that divides it. */
 export function formatDuration(ms: number): string {
   for (const unit of ['w', 'd', 'h', 'm', 's']) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   formatDuration,
+  formatExactSize,
   formatSize,
   parseDuration,
   parsePercent,
@@ -90,4 +91,11 @@ test('sizes and durations are readable in tables', () => {
   assert.equal(formatDuration(90_000), '90s');
   assert.equal(formatDuration(1500), '1500ms');
   assert.equal(formatDuration(0), '0ms');
+});
+
+test('a size in a rule that is shown is the size that was written', () => {
+  for (const bytes of [0, 1, 1000, 1024, 1536, 1_500_001, GIB, 3 * 1024 * GIB]) {
+    assert.equal(parseSize(formatExactSize(bytes)), bytes);
+  }
+  assert.equal(formatExactSize(1536 * 1024), '1536KiB');
 });
