@@ -61,14 +61,16 @@ function tierRow(tier: TierDocument): string[] {
 
 function savingsText(savings: StatusDocument['savings']): string {
   const { logicalBytes, unnamedBytes, storedBytes, storedAgainBytes } = savings;
-  const { dedupBytes, compressionBytes } = savings;
+  const { zeroBytes, dedupBytes, compressionBytes } = savings;
   if (logicalBytes + unnamedBytes === 0) return 'nothing';
   const unnamed = ` and ${formatSize(unnamedBytes)} that are being packed or given back`;
+  const zeros = `, ${formatSize(zeroBytes)} by holes and zeros`;
   const again = `; ${formatSize(storedAgainBytes)} stored again against fragmentation`;
   return (
     `${formatSize(logicalBytes)} of files${unnamedBytes > 0 ? unnamed : ''} in ` +
     `${formatSize(storedBytes)}; saved ` +
     `${formatSize(dedupBytes)} by deduplication, ${formatSize(compressionBytes)} by compression` +
+    (zeroBytes > 0 ? zeros : '') +
     (storedAgainBytes > 0 ? again : '')
   );
 }

@@ -28,6 +28,7 @@ import { summarize } from './summary.js';
 import { createLock } from './turns.js';
 import type { ContentStore, PackInfo, Recipe } from './types.js';
 import { createUses } from './uses.js';
+import { createZeros } from './zeros.js';
 
 export interface ContentStoreDeps {
   store: Store;
@@ -62,6 +63,7 @@ function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): Co
     stopping: native.createCopyControl(),
     packs,
     savings,
+    zeros: createZeros(store, savings),
     index: createChunkIndex(store, packs, savings),
     recipes: createRecipes(store),
     writers: createPackWriters({ store, tiers, packs, volumeId, log }),
@@ -78,13 +80,16 @@ type Filing = Pick<
 >;
 
 function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDeps): Filing {
-  const { recipes, savings, building } = parts;
+  const { recipes, savings, zeros, building } = parts;
   const built = new WeakMap<Recipe, BuiltRecipe>();
   const packing = { ...parts, built, chunking };
 
   function release(ino: number): void {
     const head = recipes.detach(ino);
-    if (head) savings.add({ logical: -head.size });
+    if (head) {
+      savings.add({ logical: -head.size });
+      zeros.add(ino, -head.zeroBytes);
+    }
     plans.drop(ino);
   }
 
@@ -106,6 +111,7 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
         chunks: recipe.lengths.length,
       });
       savings.add({ logical: recipe.size });
+      zeros.add(recipe.ino, found.zeroBytes);
     },
     releaseRecipe: release,
     hasRecipe: (ino) => recipes.head(ino) !== undefined,
@@ -178,11 +184,13 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     savings() {
       const { logical, unique, stored, again } = parts.savings.counters();
       const unnamed = recipes.garbageBytes();
+      const zeroBytes = parts.zeros.bytes();
       return {
         logicalBytes: logical,
         unnamedBytes: unnamed,
         storedBytes: stored,
-        dedupBytes: Math.max(0, logical + unnamed - unique),
+        zeroBytes,
+        dedupBytes: Math.max(0, logical - zeroBytes + unnamed - unique),
         compressionBytes: Math.max(0, unique - stored),
         storedAgainBytes: again,
       };
@@ -211,11 +219,17 @@ function keeping(parts: ContentParts): Keeping {
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
     keepParity: () => oneReclaim(keepParity),
-    recover: () => recover(parts),
+    async recover() {
+      await recover(parts);
+      parts.zeros.count().catch((error: unknown) => {
+        parts.log.warn({ err: error }, 'the zeros of packed files could not be counted');
+      });
+    },
     heal: (names) => heal(parts, names),
     healInPlace: (name) => healInPlace(parts, name),
     async close() {
       state.closing = true;
+      parts.zeros.stop();
       parts.stopping.cancel();
       await oneReclaim(() => parts.maintenance(() => sealOpenPacks(parts)));
       await parts.store.commit();

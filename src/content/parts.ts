@@ -11,6 +11,7 @@ import type { Recipes } from './recipes.js';
 import type { Savings } from './savings.js';
 import type { Lock } from './turns.js';
 import type { Uses } from './uses.js';
+import type { Zeros } from './zeros.js';
 
 export type ContentLog = Pick<Logger, 'info' | 'warn' | 'error'>;
 
@@ -27,6 +28,7 @@ export interface ContentParts {
   packs: Packs;
   writers: PackWriters;
   savings: Savings;
+  zeros: Zeros;
   uses: Uses;
   appending: Appending;
   /** Numbers of garbage recipes that a running job still builds or waits to commit. */

@@ -55,7 +55,7 @@ export function createRecipes(store: Store): Recipes {
 
   const recipes: Recipes = {
     begin() {
-      const recipeId = Number(meta.get(NEXT_RECIPE)?.readBigUInt64LE(0) ?? 1n);
+      const recipeId = nextRecipe(store);
       const next = Buffer.alloc(8);
       next.writeBigUInt64LE(BigInt(recipeId + 1));
       meta.put(NEXT_RECIPE, next);
@@ -109,6 +109,11 @@ export function createRecipes(store: Store): Recipes {
     garbageBytes: () => Math.max(0, garbageBytes),
   };
   return recipes;
+}
+
+/** The number of the recipe that is made next. */
+export function nextRecipe(store: Store): number {
+  return Number(store.table('meta').get(NEXT_RECIPE)?.readBigUInt64LE(0) ?? 1n);
 }
 
 function* garbageOf(store: Store): Iterable<number> {

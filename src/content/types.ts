@@ -172,8 +172,8 @@ export interface ContentStore {
   /** What is known to be damaged: chunks, counted up to DAMAGE_COUNTED, and packs whose file is not there. */
   damage(): { badChunks: number; lostPacks: number[] };
   /**
-   * Logical bytes of all recipes, stored bytes, and what dedup and compression saved:
-   * logical + unnamed = stored + dedup + compression.
+   * Logical bytes of all recipes, stored bytes, and what took no space:
+   * logical + unnamed = stored + zeros + dedup + compression.
    */
   savings(): {
     /** Bytes of the files that have a recipe. */
@@ -181,6 +181,8 @@ export interface ContentStore {
     /** Bytes of recipes that no file has: what is being packed, and what reclaim has not given back yet. */
     unnamedBytes: number;
     storedBytes: number;
+    /** Of the files, bytes in runs of zeros and in holes. Until an older program's volume was counted, some of them. */
+    zeroBytes: number;
     dedupBytes: number;
     compressionBytes: number;
     /** Of the stored bytes, those that were stored again for reading in order. */

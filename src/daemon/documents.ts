@@ -74,6 +74,8 @@ export interface StatusDocument {
     /** What no file has: it is being packed, or has not been given back yet. */
     unnamedBytes: number;
     storedBytes: number;
+    /** Holes and runs of zeros, which are stored nowhere. */
+    zeroBytes: number;
     dedupBytes: number;
     compressionBytes: number;
     /** Of the stored bytes, those of chunks that were stored again for reading in order. */

@@ -133,8 +133,7 @@ test('the space of either version comes back when it is deleted, and the other o
     bench.content.releaseRecipe(left);
     await reclaimAll(bench);
     assert.equal(packBytes(bench), 0);
-    const empty = { logicalBytes: 0, storedBytes: 0, dedupBytes: 0, compressionBytes: 0 };
-    assert.deepEqual(bench.content.savings(), { ...empty, unnamedBytes: 0, storedAgainBytes: 0 });
+    assert.deepEqual(new Set(Object.values(bench.content.savings())), new Set([0]));
     assert.equal([...bench.store.table('chunks').range(Buffer.of(0))].length, 0);
   }
 });

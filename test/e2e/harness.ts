@@ -69,6 +69,7 @@ export interface Status {
     logicalBytes: number;
     unnamedBytes: number;
     storedBytes: number;
+    zeroBytes: number;
     dedupBytes: number;
     compressionBytes: number;
     storedAgainBytes: number;

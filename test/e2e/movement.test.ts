@@ -281,6 +281,15 @@ scenario('a move to a tier that is not there says which tiers are', {}, async (v
   assert.match(result.stderr, /nvme.*ssd.*hdd/s);
 });
 
+scenario('a hole is no saving of deduplication', {}, async (volume) => {
+  await put(volume.at('file'), Buffer.alloc(8 * MiB));
+  assert.doesNotMatch(await volume.must('status', volume.mountpoint), /holes/);
+  await volume.demote('file');
+  const { dedupBytes, zeroBytes } = (await volume.status()).savings;
+  assert.deepEqual({ dedupBytes, zeroBytes }, { dedupBytes: 0, zeroBytes: 8 * MiB });
+  assert.match(await volume.must('status', volume.mountpoint), /8\.00 MiB by holes and zeros$/m);
+});
+
 scenario('where nothing is to move, no progress is shown', {}, async (volume) => {
   const told: unknown[] = [];
   const args = { path: '/', shown: volume.mountpoint, wait: true };
