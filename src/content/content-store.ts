@@ -16,7 +16,7 @@ import { packTogether } from './packing-together.js';
 import { Packs } from './packs.js';
 import { createParityKeeper } from './parity.js';
 import type { ContentLog, ContentParts } from './parts.js';
-import { createPlans, segmentsOf, type Plans } from './plans.js';
+import { createPlans, segmentsOf, segmentsOfAll, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
 import type { ReclaimState } from './compaction.js';
 import { reclaim, reclaimAll } from './reclaim.js';
@@ -24,7 +24,7 @@ import { nameAt, type PackRecord, type RecipeHead } from './records.js';
 import { recover } from './recovery.js';
 import { relocate } from './relocation.js';
 import { createSavings } from './savings.js';
-import { summarize } from './summary.js';
+import { knownWhole, summarize } from './summary.js';
 import { createLock } from './turns.js';
 import type { ContentStore, PackInfo, Recipe } from './types.js';
 import { createUses } from './uses.js';
@@ -128,6 +128,7 @@ type LookingUp = Pick<
   | 'openTogether'
   | 'dataBytes'
   | 'summary'
+  | 'jointSummary'
   | 'markBad'
   | 'markRead'
   | 'markBadName'
@@ -161,8 +162,12 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
       return head && head.size - head.zeroBytes;
     },
     async summary(ino) {
-      return summarize(parts, segmentsOf(recipes, headOf(parts, ino)));
+      const head = headOf(parts, ino);
+      const summary = await summarize(parts, () => segmentsOf(recipes, head));
+      const { storedBytes, sharedBytes } = knownWhole(summary);
+      return { storedBytes, sharedBytes };
     },
+    jointSummary: (inos) => summarize(parts, () => segmentsOfAll(recipes, inos())),
     markBad(ino, chunkIndex) {
       const name = nameOf(ino, chunkIndex);
       if (name) index.markBad(name);

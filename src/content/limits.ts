@@ -59,6 +59,9 @@ export const DAMAGE_COUNTED = 1000;
 
 export const HASH_BYTES = 32;
 
+/** Chunks with several references that are noted at a time while recipes are summed up: some 60 MiB. */
+export const CHUNKS_NOTED = 2 ** 18;
+
 /**
  * Files that would have more chunks stay plain. While a file is packed, its recipe and segments are built in memory: 76
  * bytes per chunk, 1.2 GiB for so many.

@@ -77,5 +77,5 @@ function writeSegments(
 function fileOf(deps: PackingDeps, ino: number, recipeId: number, segments: Segment[]): PackedFile {
   const recipe = toRecipe(ino, segments);
   deps.built.set(recipe, { recipeId, zeroBytes: zeroBytesOf(recipe) });
-  return { recipe, storedBytes: storedBytesOf(deps.index, segments) };
+  return { recipe, storedBytes: storedBytesOf(deps, segments) };
 }

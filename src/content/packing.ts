@@ -13,7 +13,7 @@ import { copyOf, hashOf } from './names.js';
 import type { ContentParts } from './parts.js';
 import type { Segment } from './records.js';
 import { Storing, type Durable, type StoringDeps, type StoringOptions } from './storing.js';
-import { summarize } from './summary.js';
+import { knownWhole, summarize } from './summary.js';
 import type { PackingJob, Recipe } from './types.js';
 
 /** What `commitRecipe` needs beside the recipe. */
@@ -88,7 +88,7 @@ export class Packing implements PackingJob {
     await this.flushing;
     this.storing.release();
     const recipe = toRecipe(this.ino, this.segments);
-    const { storedBytes } = await summarize(this.deps, this.segments);
+    const { storedBytes } = knownWhole(await summarize(this.deps, () => this.segments));
     this.storing.checkRunning();
     this.deps.built.set(recipe, { recipeId: this.recipeId, zeroBytes: zeroBytesOf(recipe) });
     return { recipe, storedBytes, newBytes: this.storing.newBytes };

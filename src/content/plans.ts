@@ -147,7 +147,7 @@ export function createPlans(parts: PlanParts): Plans {
   async function openTogether(inos: readonly number[]): Promise<PlanHandle> {
     const heads = inos.map(headOf);
     const count = heads.reduce((sum, { chunks }) => sum + chunks, 0);
-    return open(await build(count, () => segmentsOfAll(recipes, heads)));
+    return open(await build(count, () => segmentsTogether(recipes, heads)));
   }
 
   return {
@@ -172,11 +172,26 @@ export function* segmentsOf(recipes: ContentParts['recipes'], head: RecipeHead):
   for (let segment = 0; segment < count; segment++) yield recipes.segment(head.recipeId, segment);
 }
 
-function* segmentsOfAll(
+function* segmentsTogether(
   recipes: ContentParts['recipes'],
   heads: readonly RecipeHead[],
 ): Iterable<Segment> {
   for (const head of heads) yield* segmentsOf(recipes, head);
+}
+
+/** Those of many inodes. One that is deleted meanwhile, or lacks a segment, ends where it does. */
+export async function* segmentsOfAll(
+  recipes: ContentParts['recipes'],
+  inos: AsyncIterable<number>,
+): AsyncIterable<Segment> {
+  for await (const ino of inos) {
+    try {
+      const head = recipes.head(ino);
+      if (head) yield* segmentsOf(recipes, head);
+    } catch (error) {
+      if (errnoOf(error) !== 'EIO') throw error;
+    }
+  }
 }
 
 function* slicesOf({ hashes, lengths, zero, copies }: Recipe): Iterable<Segment> {

@@ -53,6 +53,14 @@ export interface StoredSummary {
   sharedBytes: number;
 }
 
+/** Of several recipes together: what they have in common counts once. */
+export interface JointSummary extends StoredSummary {
+  /** Stored bytes by the id of the tier that they lie on. */
+  tiers: Map<number, number>;
+  /** Name of a chunk that the index does not have; null where it has all. */
+  unknown: Buffer | null;
+}
+
 export interface ReclaimReport {
   recipes: number;
   chunksRemoved: number;
@@ -147,7 +155,13 @@ export interface ContentStore {
   openAtOnce(ino: number): PlanHandle | undefined;
   /** Small packed files as one, in this order, one behind the other. @throws as `openFor` */
   openTogether(inos: readonly number[]): Promise<PlanHandle>;
+  /** @throws EIO where a chunk is unknown, ENOENT without a recipe */
   summary(ino: number): Promise<StoredSummary>;
+  /**
+   * The same of many inodes together, in bounded memory: `inos` is called again where there is too much to be noted at
+   * once. What is lost, or deleted meanwhile, does not count.
+   */
+  jointSummary(inos: () => AsyncIterable<number>): Promise<JointSummary>;
   /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
   markBad(ino: number, chunkIndex: number): void;
   /**

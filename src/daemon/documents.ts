@@ -25,6 +25,39 @@ export interface WhereDocument {
   lastOpened: string | null;
 }
 
+/** What lies on one tier of the files below a directory. */
+export interface TierPartDocument {
+  name: string;
+  /** Files that are served from there, and their sizes. */
+  files: number;
+  size: number;
+  plainBytes: number;
+  /** Of packed files, what several of them have in common once. */
+  packedBytes: number;
+}
+
+/**
+ * The files below, together. What they agree on has its value, and null where they differ; files without data have no
+ * part in `tier`, `form` and `packedTier`.
+ */
+export interface DirectoryDocument extends WhereDocument {
+  type: 'directory';
+  /** One with several names below counts once, and as if it had none elsewhere. */
+  files: number;
+  /**
+   * Chunks that several of the files name count once, and are shared where others name them too. Blocks that plain files
+   * share count in each of them, and as shared: deleting all frees `storedBytes` less `sharedBytes`, or more.
+   */
+  storedBytes: number;
+  sharedBytes: number;
+  /** Any of them is. */
+  open: boolean;
+  /** Of the one that was opened last. */
+  lastOpened: string | null;
+  /** In the order of the volume, those with any part of it. Stored bytes add up to `storedBytes`. */
+  tiers: TierPartDocument[];
+}
+
 export interface ExplainDocument extends WhereDocument {
   /** The rule that decides. */
   rule: string;

@@ -8,7 +8,7 @@ import { formatSize } from '../../config/units.js';
 import type { ExplainDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { factsOfTarget, findTarget, isFile } from './find.js';
-import { whereOf } from './where.js';
+import { whereOf } from './where-file.js';
 
 export async function explain(
   parts: Parts,

@@ -1,72 +1,14 @@
-/** Answers `where`: what one inode is and where its bytes lie. */
-import { sharedBytesOf } from '../../filesystem/shared-bytes.js';
-import { temperatureOf } from '../../policy/heat.js';
-import type { Inode } from '../../namespace/types.js';
-import type { WhereDocument } from '../documents.js';
+/** Answers `where`. */
+import type { DirectoryDocument, WhereDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
-import {
-  factsOfTarget,
-  findTarget,
-  isDirectory,
-  isFile,
-  isSymlink,
-  pinnedTo,
-  type Target,
-} from './find.js';
+import { findTarget, isDirectory } from './find.js';
+import { whereBelow } from './where-below.js';
+import { whereOf } from './where-file.js';
 
-const BLOCK = 512;
-const NOBODY = { uid: 0, gid: 0, pid: 0 };
-
-export async function where(parts: Parts, args: Record<string, unknown>): Promise<WhereDocument> {
-  return whereOf(parts, findTarget(parts.namespace, args));
-}
-
-export async function whereOf(parts: Parts, target: Target): Promise<WhereDocument> {
-  const { inode, path } = target;
-  if (!isFile(inode)) return notAFile(parts, inode, path);
-  // While a program writes, only the backing file knows the size: getattr takes it over.
-  await parts.filesystem.operations.getattr(NOBODY, inode.ino);
-  const facts = factsOfTarget(parts, target);
-  const form = facts.plainTier !== null ? 'plain' : inode.packedTier !== 0 ? 'packed' : null;
-  return {
-    path,
-    type: 'file',
-    tier: facts.plainTier ?? facts.packedTier,
-    form,
-    class: inode.fileClass,
-    temperature: temperatureOf(facts.heat),
-    heat: round(facts.heat),
-    pinned: facts.pin,
-    size: inode.size,
-    storedBytes: inode.plainBlocks * BLOCK + inode.packedBytes,
-    sharedBytes: await sharedBytesOf(parts, inode),
-    packedTier: facts.packedTier,
-    open: facts.open,
-    lastOpened: inode.heatAt === 0 ? null : new Date(inode.heatAt).toISOString(),
-  };
-}
-
-/** Directories and links have no data on a tier, but a pin may hang on them. */
-function notAFile(parts: Parts, inode: Inode, path: string): WhereDocument {
-  const type = isDirectory(inode) ? 'directory' : isSymlink(inode) ? 'symlink' : 'other';
-  return {
-    path,
-    type,
-    tier: null,
-    form: null,
-    class: null,
-    temperature: null,
-    heat: null,
-    pinned: pinnedTo(parts, inode),
-    size: inode.size,
-    storedBytes: 0,
-    sharedBytes: 0,
-    packedTier: null,
-    open: false,
-    lastOpened: null,
-  };
-}
-
-function round(heat: number): number {
-  return Math.round(heat * 1000) / 1000;
+export async function where(
+  parts: Parts,
+  args: Record<string, unknown>,
+): Promise<WhereDocument | DirectoryDocument> {
+  const target = findTarget(parts.namespace, args);
+  return isDirectory(target.inode) ? whereBelow(parts, target) : whereOf(parts, target);
 }
