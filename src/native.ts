@@ -250,6 +250,11 @@ export interface NativeAddon extends NativeContent {
   copyFile(fdIn: number, fdOut: number, control?: CopyControl): Promise<CopyResult>;
   /** Reads a file back from the medium (its clean pages dropped first) and hashes it. */
   digestFile(fd: number, control?: CopyControl): Promise<CopyResult>;
+  /**
+   * The same for a check that somebody asked for of a file that programs use: a pause of moves does not stop it, and what
+   * the page cache has of the file is there afterwards.
+   */
+  checkFile(fd: number, control?: CopyControl): Promise<CopyResult>;
   // Background work.
   createCopyControl(): CopyControl;
   /**

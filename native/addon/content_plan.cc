@@ -110,10 +110,11 @@ Napi::Value NewCopyResult(Napi::Env env, const CopyResult& copied) {
 
 using CopyWork = std::function<Status(CopyControl&, CopyResult*)>;
 
-Napi::Value RunCopy(Napi::Env env, Napi::Value control_value, CopyWork work) {
+Napi::Value RunCopy(Napi::Env env, Napi::Value control_value, CopyWork work,
+                    WorkerPool& pool = CopyPool()) {
   auto result = std::make_shared<CopyResult>();
   return RunAsync(
-      env, CopyPool(),
+      env, pool,
       [work = std::move(work), control = ControlOf(control_value), result] {
         return work(*control, result.get());
       },
@@ -167,6 +168,18 @@ Napi::Value DigestWhole(const Napi::CallbackInfo& info) {
   return RunCopy(info.Env(), info[1], [fd](CopyControl& control, CopyResult* result) {
     return DigestFile(fd->get(), control, result);
   });
+}
+
+Napi::Value CheckWhole(const Napi::CallbackInfo& info) {
+  auto fd = std::make_shared<UniqueFd>();
+  const auto status = DuplicateFd(info[0], fd.get());
+  if (!status.ok()) return Rejected(info.Env(), status);
+  return RunCopy(
+      info.Env(), info[1],
+      [fd](CopyControl& control, CopyResult* result) {
+        return CheckFile(fd->get(), control, result);
+      },
+      CheckPool());
 }
 
 Napi::Value NewBytes(Napi::Env env, const ReadResult& data) {
@@ -237,6 +250,7 @@ void RegisterPlans(Napi::Env env, Napi::Object exports) {
 void RegisterCopies(Napi::Env, Napi::Object exports) {
   AddMethod(exports, "copyFile", CopyWhole);
   AddMethod(exports, "digestFile", DigestWhole);
+  AddMethod(exports, "checkFile", CheckWhole);
   AddMethod(exports, "createCopyControl", CreateCopyControl);
   AddMethod(exports, "setBackgroundRate", SetRate);
 }

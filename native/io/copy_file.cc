@@ -13,6 +13,7 @@
 #include "io/copy_extents.h"
 #include "io/copy_rate.h"
 #include "io/copy_writeback.h"
+#include "io/residence.h"
 
 namespace coral {
 
@@ -20,6 +21,8 @@ namespace {
 
 constexpr size_t kStep = 1 << 20;
 constexpr uint64_t kHoleStep = 1 << 30;  // Bounds the time until a cancel is seen.
+// How much of a file that is in use is out of memory at a time while it is checked.
+constexpr uint64_t kCheckWindow = 16 << 20;
 
 // Called for each step of data; holes are not reported.
 using Sink = std::function<Status(uint8_t* data, size_t length, uint64_t offset)>;
@@ -82,6 +85,28 @@ Status EmptyOrClone(int in, int out, bool* cloned) {
   return Status::Ok();
 }
 
+// Reads [walk.position, end) from the medium.
+Status CheckWindow(Walk& walk, uint64_t end, uint8_t* buffer) {
+  const uint64_t length = end - walk.position;
+  const Residence pages(walk.fd, walk.position, length);
+  posix_fadvise(walk.fd, static_cast<off_t>(walk.position), static_cast<off_t>(length),
+                POSIX_FADV_DONTNEED);
+  while (walk.position < end) {
+    if (walk.control.cancelled()) return Status::Error(ECANCELED, "check");
+    const auto want = static_cast<size_t>(std::min<uint64_t>(kStep, end - walk.position));
+    PassCheck(want);
+    size_t got = 0;
+    const auto status = ReadAt(walk.fd, buffer, want, walk.position, &got);
+    if (!status.ok()) return status;
+    walk.digest.Update(buffer, got);
+    walk.position += got;
+    walk.control.Add(got);
+    if (got < want) walk.size = end = walk.position;
+  }
+  pages.Restore();
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status CopyFile(int in, int out, CopyControl& control, CopyResult* result) {
@@ -114,6 +139,21 @@ Status DigestFile(int fd, CopyControl& control, CopyResult* result) {
   Walk walk{fd, control};
   auto status = WalkFile(walk, nullptr);
   if (!status.ok()) return status;
+  *result = {walk.size, walk.digest.Finish()};
+  return Status::Ok();
+}
+
+Status CheckFile(int fd, CopyControl& control, CopyResult* result) {
+  struct stat attributes;
+  if (fstat(fd, &attributes) != 0) return Status::FromErrno("fstat");
+  Walk walk{fd, control};
+  walk.size = static_cast<uint64_t>(attributes.st_size);
+  const auto buffer = TakeBuffer(kStep);
+  while (walk.position < walk.size) {
+    const uint64_t end = std::min(walk.size, walk.position + kCheckWindow);
+    const auto status = CheckWindow(walk, end, buffer.get());
+    if (!status.ok()) return status;
+  }
   *result = {walk.size, walk.digest.Finish()};
   return Status::Ok();
 }

@@ -19,4 +19,8 @@ Status CopyFile(int in, int out, CopyControl& control, CopyResult* result);
 // Hashes `fd` as it is on the medium: its clean pages are dropped first.
 Status DigestFile(int fd, CopyControl& control, CopyResult* result);
 
+// The same for a check that somebody asked for of a file that programs use: paused moves don't stop
+// it, and what was in memory of the file is there afterwards, the rest is not.
+Status CheckFile(int fd, CopyControl& control, CopyResult* result);
+
 }  // namespace coral

@@ -39,7 +39,7 @@ export const fsckVerb: Verb = {
 export const scrubVerb: Verb = {
   name: 'scrub',
   usage: '[MOUNTPOINT]',
-  summary: 'read all packed data and verify its checksums',
+  summary: 'read all that has a checksum: packs, and plain copies of packed files',
   details: ['Exit code 1 where damage was found that could not be healed.'],
   flags: {},
   arity: [0, 1],
@@ -53,7 +53,10 @@ export const scrubVerb: Verb = {
   },
 };
 
-const WORDS: Readonly<Record<string, string>> = { backingFiles: 'backing files' };
+const WORDS: Readonly<Record<string, string>> = {
+  backingFiles: 'backing files',
+  copies: 'hot copies',
+};
 
 async function check(invocation: Invocation): Promise<CheckDocument> {
   const place = invocation.positionals[0];
@@ -90,7 +93,7 @@ function lines(verb: string, { problems, checked, healed }: CheckDocument): stri
   const counts = Object.entries(checked)
     .map(([what, count]) => `${count} ${WORDS[what] ?? what}`)
     .join(', ');
-  const mended = healed === 0 ? '' : `; damaged chunks that were healed: ${healed}`;
+  const mended = healed === 0 ? '' : `; damaged chunks and copies that were healed: ${healed}`;
   if (problems.length === 0) return [`${verb}: nothing is wrong (${counts})${mended}`];
   return [
     ...problems.map(({ subject, detail, repair }) => {

@@ -176,7 +176,7 @@ export interface MigrationDocument extends MigrationStatus {
 export interface CheckDocument {
   /** What was looked at and how many of each. */
   checked: Readonly<Record<string, number>>;
-  /** Damaged chunks that were found and are good now. */
+  /** Damaged chunks that were found and are good now, and damaged hot copies whose packed form took their place. */
   healed: number;
   /** Empty where nothing is wrong. */
   problems: Problem[];

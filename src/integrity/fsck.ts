@@ -14,7 +14,7 @@ import {
   type CheckProgress,
   type FsckReport,
 } from './report.js';
-import { scrubPacks } from './scrub.js';
+import { scrub } from './scrub.js';
 import { checkTiers } from './tier-check.js';
 
 const CHECKS = [
@@ -29,7 +29,7 @@ const CHECKS = [
 ];
 
 export interface FsckOptions {
-  /** Reads every pack as well: the same as `scrub`, which marks damaged chunks. */
+  /** Reads all that has a checksum as well: the same as `scrub`, which marks damaged chunks. */
   deep: boolean;
   progress?: CheckProgress;
 }
@@ -41,6 +41,6 @@ export async function checkVolume(deps: CheckDeps, options: FsckOptions): Promis
     await runCheck(check, deps, report);
   }
   if (!options.deep) return report;
-  const { healed, problems } = await scrubPacks(deps, options.progress);
+  const { healed, problems } = await scrub(deps, options.progress);
   return { ...report, healed, problems: [...report.problems, ...problems] };
 }

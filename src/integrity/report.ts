@@ -26,7 +26,7 @@ export interface Checked {
 
 export interface FsckReport {
   checked: Checked;
-  /** Damaged chunks that were found and are good now. */
+  /** Damaged chunks and hot copies that were found and are good now. */
   healed: number;
   problems: Problem[];
 }
@@ -37,6 +37,11 @@ export interface CheckDeps {
   namespace: Namespace;
   tiers: TierSet;
   content: ContentStore;
+  /**
+   * Has the packed form of a file take the place of its plain copy, where nobody has that open. @returns whether it did.
+   * Without it damage is only reported.
+   */
+  dropHotCopy?: (ino: number) => Promise<boolean>;
 }
 
 /** Tells how far a check is. */

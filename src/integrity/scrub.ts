@@ -11,6 +11,7 @@ import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
 import { affectedFiles } from './affected-files.js';
+import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
 import type { CheckDeps, CheckProgress, Problem } from './report.js';
 
@@ -25,6 +26,17 @@ export interface ScrubReport {
   /** Inodes that have one. */
   affected: number[];
   problems: Problem[];
+}
+
+/** All that has a checksum: hot copies first, since one that rotted is dropped while its packed form is good. */
+export async function scrub(
+  deps: CheckDeps,
+  progress?: CheckProgress,
+): Promise<ScrubReport & { copies: number }> {
+  const hot = await scrubHotCopies(deps, progress);
+  const report = await scrubPacks(deps, progress);
+  const healed = hot.healed + report.healed;
+  return { ...report, healed, copies: hot.copies, problems: [...hot.problems, ...report.problems] };
 }
 
 export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Promise<ScrubReport> {

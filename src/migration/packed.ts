@@ -1,10 +1,11 @@
 /** Moves whose result is a packed file without a plain copy. */
+import { constants } from 'node:fs';
 import { errnoName } from '../config/errors.js';
 import { largestPacked } from '../content/limits.js';
 import type { Inode } from '../namespace/types.js';
-import { native, type PlanCheck } from '../native.js';
+import { native, type PlanCheck, Stat } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { journaled, withSource } from './backing.js';
+import { journaled, statOf, withFile } from './backing.js';
 import { MoveError } from './deps.js';
 import {
   controlled,
@@ -79,53 +80,56 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
 
 /**
  * The change count at which the packed form under a plain copy is what counts, or null where it has to be packed anew from
- * that copy. Both were equal when it was packed, and whoever opens the file for writing gives the packed form up first:
- * so the one that differs from the digest rotted since, whichever it is. @throws where both did
+ * that copy. Both were equal when it was packed; either can have rotted since. @throws where both did
  */
 async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | null> {
   const { log } = ctx.deps;
+  const { ino } = move;
   const count = await settleSource(ctx, move);
   const inode = liveInode(ctx, move);
   if (inode.plainTier === 0 || !isPacked(ctx, inode)) return null;
   const { digest } = inode;
   move.total = 2 * inode.size;
   move.done = 0;
-  const isPlainGood = (await plainDigest(ctx, move, inode)) === digest;
-  const check = await checkPackedForm(ctx, move, isPlainGood);
+  const plain = await stateOfPlain(ctx, move, inode);
+  const check = await checkPackedForm(ctx, move, plain === 'good');
   const isPackedGood = check?.bad.length === 0 && check.digest.toString('hex') === digest;
-  if (isPackedGood && !isPlainGood) {
-    log.error(
-      { ino: move.ino },
-      'the plain copy of a packed file is damaged; its packed form takes its place',
-    );
+  if (isPackedGood && plain === 'good') return count;
+  if (isPackedGood && plain === 'rotten') {
+    log.error({ ino }, 'a plain copy is damaged; the packed form takes its place');
+    return count;
   }
-  if (isPackedGood) return count;
-  if (!isPlainGood) {
-    throw new MoveError(
-      'EIO',
-      'its plain copy and its packed form are damaged; run coral-reef scrub',
-    );
-  }
-  log.warn({ ino: move.ino, damaged: check?.bad.length }, 'packed form differs; packing it anew');
+  if (plain === 'rotten') throw new MoveError('EIO', BOTH_DAMAGED);
+  log.warn({ ino, damaged: check?.bad.length }, 'packed form differs; packing it anew');
   return null;
 }
 
-/** Hex; undefined where the plain copy can't be read, is not there or has another length. */
-async function plainDigest(
+const BOTH_DAMAGED = 'its plain copy and its packed form are damaged; run coral-reef scrub';
+
+/**
+ * Whether the plain copy is what was packed. Whoever opens it for writing gives the packed form up first; where it differs
+ * all the same its time of change tells a write that nobody reported from rot.
+ */
+async function stateOfPlain(
   ctx: MoveContext,
   move: Move,
   inode: Inode,
-): Promise<string | undefined> {
+): Promise<'good' | 'written' | 'rotten'> {
+  const { digest, size, mtimeSec, mtimeNsec } = inode;
   const path = ctx.deps.tiers.backingPath(readableTier(ctx, inode.plainTier), move.ino);
   try {
-    const { digest } = await withSource(path, inode, (fd) =>
-      controlled(move, (control) => native.digestFile(fd, control)),
-    );
-    return digest.toString('hex');
+    return await withFile(path, constants.O_RDONLY | constants.O_NOATIME, async (fd) => {
+      const stat = statOf(fd);
+      const isWritten = stat[Stat.mtimeSec] !== mtimeSec || stat[Stat.mtimeNsec] !== mtimeNsec;
+      if (stat[Stat.size] !== size) return isWritten ? 'written' : 'rotten';
+      const found = await controlled(move, (control) => native.digestFile(fd, control));
+      if (found.digest.toString('hex') === digest) return 'good';
+      return isWritten ? 'written' : 'rotten';
+    });
   } catch (error) {
     if (!['EIO', 'ENOENT'].includes(errnoName(error) ?? '')) throw error;
     ctx.deps.log.warn({ ino: move.ino, err: error }, 'a plain copy can not be read');
-    return undefined;
+    return 'rotten';
   }
 }
 

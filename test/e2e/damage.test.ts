@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { scenario, type TestVolume } from './harness.js';
+import type { CheckDocument } from '../../src/daemon/documents.js';
 import { digestFile, MiB, noise, prose, put } from './content.js';
 import { text } from '../native/content-kit.js';
 import { randomFrom } from '../seed.js';
@@ -21,6 +22,21 @@ async function damagePacks(volume: TestVolume, at: number): Promise<void> {
     await handle.sync();
     await handle.close();
   }
+}
+
+/** Flips one byte of a backing file on the fastest tier. */
+async function damagePlain(volume: TestVolume, ino: number): Promise<void> {
+  const number = ino.toString(16);
+  const [path] = (await must('find', [volume.tier('nvme'), '-type', 'f', '-name', number]))
+    .trim()
+    .split('\n');
+  const handle = await open(path, 'r+');
+  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, 1000);
+  await must('touch', ['-r', path, `${volume.root}/times`]);
+  await handle.write(Buffer.from([buffer[0] ^ 0x40]), 0, 1, 1000);
+  await handle.close();
+  // Rot changes no times.
+  await must('touch', ['-r', `${volume.root}/times`, path]);
 }
 
 scenario(
@@ -180,6 +196,35 @@ scenario('parity comes back where it is gone, and goes with its pack', QUIET, as
   const directory = dirname(pack);
   assert.deepEqual(await readdir(directory), []);
 });
+
+scenario(
+  'a plain copy of a packed file rots: scrub has the packed form take its place',
+  { mount: ['promote=never', 'cold-after=1h'] },
+  async (volume) => {
+    const names = ['models/closed.bin', 'models/open.bin', 'small.txt'];
+    const sums = new Map<string, string>();
+    for (const [i, name] of names.entries()) {
+      sums.set(name, await put(volume.at(name), noise(i === 2 ? 5000 : 3 * MiB, i)));
+      await volume.demote(name);
+      await volume.must('promote', volume.at(name), '--to', 'nvme', '--wait');
+    }
+    const held = await open(volume.at('models/open.bin'), 'r');
+    for (const name of names) await damagePlain(volume, (await stat(volume.at(name))).ino);
+    const first = await volume.run('scrub', volume.mountpoint, '--json');
+    const { healed, problems, checked } = JSON.parse(first.stdout) as CheckDocument;
+    assert.deepEqual([healed, checked.copies], [2, 3]);
+    assert.deepEqual(
+      problems.map(({ what, subject }) => `${what} ${subject.replace(/^.*\(|\)$/g, '')}`),
+      ['damaged-copy /models/open.bin'],
+    );
+    await held.close();
+    await volume.must('scrub', volume.mountpoint);
+    for (const name of names) {
+      assert.equal((await volume.where(name)).form, 'packed', name);
+      assert.equal(await digestFile(volume.at(name)), sums.get(name), name);
+    }
+  },
+);
 
 scenario('scrub and fsck find nothing wrong where nothing is', {}, async (volume) => {
   await put(volume.at('a'), noise(3 * MiB));

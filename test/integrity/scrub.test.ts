@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import { checkVolume } from '../../src/integrity/fsck.js';
 import { copyNamespace, namespaceCopyPath } from '../../src/integrity/namespace-copy.js';
-import { scrubPacks } from '../../src/integrity/scrub.js';
+import { scrub, scrubPacks } from '../../src/integrity/scrub.js';
 import { openNamespace } from '../../src/namespace/namespace.js';
 import { ROOT_INO } from '../../src/namespace/types.js';
+import { native } from '../../src/native.js';
 import { openStore } from '../../src/store/store.js';
 import { decodeBacktrace, encodeBacktrace } from '../../src/tiers/backtrace.js';
 import { assertReads, createBench, FAST, randomBytes, removeBench } from '../content/fixture.js';
@@ -19,6 +20,7 @@ import {
   openVolume,
 } from './fixture.js';
 import type { Volume } from './fixture.js';
+import { rotTo } from '../migration/damage.js';
 
 const MIB = 1 << 20;
 let volume: Volume;
@@ -44,6 +46,45 @@ test('scrub finds damage, names the files that have it, and new data heals them'
   await addPackedFile(volume, 'again', bytes);
   await assertClean(volume, true);
   await assertReads(volume.bench, two.ino, Buffer.concat([bytes, randomBytes(2, MIB)]));
+});
+
+test('scrub reads plain copies of packed files, and says which are not what was packed', async () => {
+  const { tiers, store } = volume.bench;
+  const [fast] = tiers.tiers;
+  const all = [randomBytes(1, 5000), randomBytes(2, 3 * MIB), randomBytes(3, 70_000)];
+  const inodes = await Promise.all(all.map((bytes, i) => addPackedFile(volume, `${i}`, bytes)));
+  for (const [i, inode] of inodes.entries()) {
+    const path = tiers.backingPath(fast, inode.ino);
+    writeFileSync(path, all[i]);
+    const fd = await native.open(path, 0, 0);
+    inode.digest = (await native.checkFile(fd)).digest.toString('hex');
+    native.setTimes(fd, 1, 0, 2, 3);
+    native.close(fd);
+    Object.assign(inode, { mtimeSec: 2, mtimeNsec: 3 });
+    inode.plainTier = fast.id;
+    volume.namespace.update(inode);
+  }
+  await store.commit();
+  const dropped: number[] = [];
+  const deps = { ...volume.deps, dropHotCopy: async (ino: number) => dropped.push(ino) === 1 };
+  const { copies, problems } = await scrub(deps);
+  assert.deepEqual([copies, problems], [3, []]);
+  const rotten = Buffer.from(all[1]);
+  rotten[2 * MIB] ^= 1;
+  await rotTo(tiers.backingPath(fast, inodes[1].ino), rotten);
+  writeFileSync(tiers.backingPath(fast, inodes[0].ino), 'written past us');
+  rmSync(tiers.backingPath(fast, inodes[2].ino));
+  const report = await scrub(deps);
+  assert.deepEqual(dropped, [inodes[1].ino, inodes[2].ino]);
+  assert.equal(report.healed, 1);
+  assert.deepEqual(
+    report.problems.map(({ what }) => what),
+    ['damaged-copy', 'damaged-copy'],
+  );
+  assert.match(report.problems[0].detail, /was written past Coral Reef/);
+  assert.match(report.problems[1].subject, /\(\/2\)/);
+  assert.match(report.problems[1].detail, /can't be read \(ENOENT\)/);
+  assert.equal((await scrub(volume.deps)).problems.length, 3);
 });
 
 test('scrub finds a record that nothing is left of, in an open pack too', async () => {

@@ -1,6 +1,6 @@
 /** Damage on the medium. */
-import { open } from 'node:fs/promises';
-import type { PackedPlan } from '../../src/native.js';
+import { open, writeFile } from 'node:fs/promises';
+import { native, type PackedPlan, Stat } from '../../src/native.js';
 
 /** Changes one byte of a chunk's data in its pack. */
 export async function damage(plan: PackedPlan, chunk: number): Promise<void> {
@@ -14,4 +14,20 @@ export async function damage(plan: PackedPlan, chunk: number): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** Gives a file other bytes, and none of its times away. */
+export async function rotTo(path: string, bytes: Buffer): Promise<void> {
+  const before = new Float64Array(Stat.length);
+  native.statPath(path, before);
+  await writeFile(path, bytes);
+  const fd = await native.open(path, 0, 0);
+  native.setTimes(
+    fd,
+    before[Stat.atimeSec],
+    before[Stat.atimeNsec],
+    before[Stat.mtimeSec],
+    before[Stat.mtimeNsec],
+  );
+  native.close(fd);
 }

@@ -8,7 +8,7 @@ import type { Recipe } from '../../src/content/types.js';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import { openJournal } from '../../src/migration/journal.js';
 import { recoverJobs } from '../../src/migration/recover.js';
-import { damage } from './damage.js';
+import { damage, rotTo } from './damage.js';
 import { atEnd, openWorld, quiet, randomBytesOf, temporaryRoot, world } from './world.js';
 
 const MiB = 1024 * 1024;
@@ -139,7 +139,7 @@ for (const rot of ['another byte', 'cut short', 'gone'] as const) {
       const rotten = Buffer.from(data);
       rotten[100] ^= 1;
       if (rot === 'gone') await rm(path);
-      else await writeFile(path, rot === 'cut short' ? data.subarray(0, 100) : rotten);
+      else await rotTo(path, rot === 'cut short' ? data.subarray(0, 100) : rotten);
       await Promise.all(inodes.map((inode) => w.done('demote', inode, 'hdd')));
       for (const inode of inodes) assert.equal(w.formOf(inode), 'packed hdd');
       assert.ok((await w.read(inodes[0])).equals(data));
@@ -157,7 +157,7 @@ test('where both forms of a file rotted neither is given up', async (t) => {
   const path = w.tiers.backingPath(w.tiers.byName('nvme')!, inode.ino);
   const rotten = Buffer.from(data);
   rotten[100] ^= 1;
-  await writeFile(path, rotten);
+  await rotTo(path, rotten);
   await damage(await w.content.planFor(inode.ino), 2);
   await assert.rejects(
     w.done('demote', inode, 'hdd'),

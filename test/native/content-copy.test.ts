@@ -13,6 +13,8 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../src/native.js';
+import { loopFilesystem } from '../loop-filesystem.js';
+import { cached, dropCached } from '../page-cache.js';
 import {
   hydrated,
   noise,
@@ -268,3 +270,22 @@ function readlinks(): string[] {
     }
   });
 }
+
+test('a check of a file reads the medium and leaves the page cache as it was', async (t) => {
+  const directory = loopFilesystem('ext4', (clean) => t.after(clean));
+  const data = noise(40 * 1024 * 1024 + 123, randomFrom(testSeed(t)));
+  const path = storeFile(directory, 'file', data);
+  const wanted = await withFile(path, 'r', (fd) => native.digestFile(fd));
+  dropCached(path);
+  const check = () => withFile(path, 'r', (fd) => native.checkFile(fd));
+  assert.deepEqual(await check(), wanted);
+  assert.equal(cached(path), 0, 'what nobody uses stays in memory');
+  readFileSync(path);
+  assert.deepEqual(await check(), wanted);
+  assert.ok(cached(path) >= data.length, 'what programs use is out of memory');
+  const control = native.createCopyControl();
+  control.cancel();
+  await withFile(path, 'r', (fd) =>
+    assert.rejects(native.checkFile(fd, control), { code: 'ECANCELED' }),
+  );
+});

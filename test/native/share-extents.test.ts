@@ -1,6 +1,5 @@
 /** Blocks that files have in common, on real XFS and btrfs; and ext4, where there are none. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { native, SHARE_WINDOW } from '../../src/native.js';
 import { loopFilesystem, usedBytes } from '../loop-filesystem.js';
 import { mapAndRead } from '../mapped-reader.js';
+import { cached, dropCached } from '../page-cache.js';
 import { noise, randomFrom, testSeed, withFile, type Random } from './content-kit.js';
 
 const MiB = 1024 * 1024;
@@ -180,17 +180,6 @@ onEach(
     assert.ok(readFileSync(paths[0]).equals(data) && readFileSync(paths[1]).equals(other));
   },
 );
-
-/** Bytes of a file that are in the page cache. */
-function cached(path: string): number {
-  const words = ['--bytes', '--noheadings', '--output', 'RES', path];
-  return Number(execFileSync('fincore', words, { encoding: 'utf8' }));
-}
-
-function dropCached(path: string): void {
-  const words = [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'];
-  execFileSync('dd', words);
-}
 
 onEach(
   'comparing leaves the page cache to programs: what they read stays, what they did not is not in',

@@ -3,7 +3,7 @@ import { usageError } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import { checkVolume } from '../../integrity/fsck.js';
 import type { CheckDeps } from '../../integrity/report.js';
-import { scrubPacks } from '../../integrity/scrub.js';
+import { scrub } from '../../integrity/scrub.js';
 import type { Handlers, Progress } from '../control.js';
 import type { CheckDocument, MigrationDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
@@ -29,21 +29,35 @@ export function createHandlers(parts: Parts): Handlers {
     policy: () => policy(parts),
     remount: createRemount(parts),
     gc: () => gc(parts),
-    scrub: (_args, progress) => scrub(checkable(parts), progress),
+    scrub: (_args, progress) => scrubAll(checkable(parts), progress),
     fsck: (args, progress) =>
       checkVolume(checkable(parts), { deep: args['deep'] === true, progress }),
   };
 }
 
 /** A pause of moves holds up no check, and what it can mend is mended. */
-function checkable({ content, migration, ...others }: Parts): CheckDeps {
+function checkable(parts: Parts): CheckDeps {
+  const { content, migration } = parts;
   const heal = (names: Buffer[]) => migration.unpaused(() => content.heal(names));
-  return { ...others, content: { ...content, heal } };
+  const dropHotCopy = (ino: number) => dropPlain(parts, ino);
+  return { ...parts, content: { ...content, heal }, dropHotCopy };
 }
 
-async function scrub(deps: CheckDeps, progress: Progress): Promise<CheckDocument> {
-  const { packs, chunks, ...found } = await scrubPacks(deps, progress);
-  return { checked: { packs, chunks }, ...found };
+/** As a demotion to where it is packed, which reads the packed form first. */
+async function dropPlain(parts: Parts, ino: number): Promise<boolean> {
+  const { namespace, tiers, migration, filesystem, plan } = parts;
+  const packed = tiers.byId(namespace.get(ino)?.packedTier ?? 0);
+  const isStill = plan.settings.mount.readOnly || migration.status().state === 'paused';
+  if (!packed || isStill || filesystem.activity.handles(ino).total > 0) return false;
+  const options = { pack: true, because: 'its plain copy is damaged', urgent: true };
+  const job = migration.submit('demote', ino, packed.name, options);
+  await migration.finished(job).catch(() => undefined);
+  return namespace.get(ino)?.plainTier === 0;
+}
+
+async function scrubAll(deps: CheckDeps, progress: Progress): Promise<CheckDocument> {
+  const { packs, chunks, copies, ...found } = await scrub(deps, progress);
+  return { checked: { packs, chunks, copies }, ...found };
 }
 
 function migration(parts: Parts, args: Record<string, unknown>): MigrationDocument {
