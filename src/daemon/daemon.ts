@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, mountAt, readMounts } from '../config/mountinfo.js';
 import { formatDuration } from '../config/units.js';
+import { native } from '../native.js';
 import type { Log } from '../observe/log.js';
 import { configuredTiers } from '../tiers/tier-set.js';
 import { waitForTiers } from '../tiers/waiting.js';
@@ -52,9 +53,11 @@ export async function startDaemon(plan: MountPlan, log: Log, start: Start): Prom
     clearLeftover(plan, log);
     const connection = await connect(parts, teardown);
     raiseReadAhead(plan.mountpoint, log);
-    const handlers = createHandlers(parts);
+    const stopping = native.createCopyControl();
+    const handlers = createHandlers(parts, stopping);
     const control = await openControl(plan.directory, handlers, log);
     teardown.add('close the control socket', () => control.close());
+    teardown.add('end checks', () => stopping.cancel());
     log.info({ volume: plan.directory, mountpoint: plan.mountpoint }, 'mounted');
     return daemonOf(plan, connection, teardown, log);
   } catch (error) {

@@ -7,7 +7,13 @@ import { constants } from 'node:fs';
 import { errnoOf } from '../content/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
-import { type CheckDeps, type CheckProgress, nameInode, type Problem } from './report.js';
+import {
+  type CheckDeps,
+  type CheckProgress,
+  checkRunning,
+  nameInode,
+  type Problem,
+} from './report.js';
 import { walkInodes } from './walks.js';
 
 export interface HotCopyReport {
@@ -43,7 +49,8 @@ async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Pro
   const tier = deps.tiers.byId(plainTier);
   if (!tier || tier.state === 'missing') return;
   const path = deps.tiers.backingPath(tier, ino);
-  const found = await look(path, before);
+  const found = await look(deps, path, before);
+  checkRunning(deps);
   const now = deps.namespace.get(ino);
   // Written, moved or deleted meanwhile.
   if (!now || !isHotCopy(now) || now.digest !== digest || now.plainTier !== plainTier) return;
@@ -60,12 +67,16 @@ interface Found {
 }
 
 /** As a demotion of it does (`migration/packed.ts`). */
-async function look(path: string, { digest, mtimeSec, mtimeNsec }: Inode): Promise<Found> {
+async function look(
+  { stopping }: CheckDeps,
+  path: string,
+  { digest, mtimeSec, mtimeNsec }: Inode,
+): Promise<Found> {
   try {
     const { O_RDONLY, O_NOATIME, O_NOFOLLOW } = constants;
     const fd = await native.open(path, O_RDONLY | O_NOATIME | O_NOFOLLOW, 0);
     try {
-      const found = (await native.checkFile(fd)).digest.toString('hex');
+      const found = (await native.checkFile(fd, stopping)).digest.toString('hex');
       if (found === digest) return { state: 'good', why: '' };
       native.statFd(fd, stat);
       const isWritten = stat[Stat.mtimeSec] !== mtimeSec || stat[Stat.mtimeNsec] !== mtimeNsec;

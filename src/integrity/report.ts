@@ -1,6 +1,8 @@
 /** What a check found, and how a check of a volume in use keeps from crying wolf. */
+import { CoralError, ExitCode } from '../config/errors.js';
 import type { ContentStore } from '../content/types.js';
 import type { Namespace } from '../namespace/types.js';
+import type { CopyControl } from '../native.js';
 import type { Store } from '../store/types.js';
 import type { TierSet } from '../tiers/types.js';
 
@@ -42,6 +44,13 @@ export interface CheckDeps {
    * Without it damage is only reported.
    */
   dropHotCopy?: (ino: number) => Promise<boolean>;
+  /** Cancelled when the volume is to be closed. */
+  stopping?: CopyControl;
+}
+
+/** After each step on a medium: from then on nothing may be looked at. @throws CoralError */
+export function checkRunning({ stopping }: CheckDeps): void {
+  if (stopping?.cancelled) throw new CoralError(ExitCode.failed, 'the volume is being unmounted');
 }
 
 /** Tells how far a check is. */

@@ -13,7 +13,7 @@ import { native, type PackScan } from '../native.js';
 import { affectedFiles } from './affected-files.js';
 import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
-import type { CheckDeps, CheckProgress, Problem } from './report.js';
+import { checkRunning, type CheckDeps, type CheckProgress, type Problem } from './report.js';
 
 export interface ScrubReport {
   packs: number;
@@ -77,6 +77,7 @@ async function scrubPack(
   if (before === undefined) return;
   try {
     const scan = await native.scanPack(path, true);
+    checkRunning(deps);
     report.packs++;
     report.chunks += scan.count;
     markBad(deps, packId, scan, damaged);
@@ -85,6 +86,7 @@ async function scrubPack(
       damaged.set(hashKey(name), packId);
     });
   } catch (error) {
+    checkRunning(deps);
     // Compaction may have removed it meanwhile.
     if (!loadPacks(deps.store).has(packId)) return;
     const detail = `${path} can't be read (${errnoOf(error) ?? String(error)})`;

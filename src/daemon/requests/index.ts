@@ -4,6 +4,7 @@ import { shown } from '../../config/mountinfo.js';
 import { checkVolume } from '../../integrity/fsck.js';
 import type { CheckDeps } from '../../integrity/report.js';
 import { scrub } from '../../integrity/scrub.js';
+import type { CopyControl } from '../../native.js';
 import type { Handlers, Progress } from '../control.js';
 import type { CheckDocument, MigrationDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
@@ -16,7 +17,8 @@ import { createRemount } from './remount.js';
 import { status } from './status.js';
 import { where } from './where.js';
 
-export function createHandlers(parts: Parts): Handlers {
+/** `stopping` is cancelled when the volume is unmounted: a check that is under way ends. */
+export function createHandlers(parts: Parts, stopping: CopyControl): Handlers {
   return {
     status: () => status(parts),
     where: (args) => where(parts, args),
@@ -29,18 +31,18 @@ export function createHandlers(parts: Parts): Handlers {
     policy: () => policy(parts),
     remount: createRemount(parts),
     gc: () => gc(parts),
-    scrub: (_args, progress) => scrubAll(checkable(parts), progress),
+    scrub: (_args, progress) => scrubAll(checkable(parts, stopping), progress),
     fsck: (args, progress) =>
-      checkVolume(checkable(parts), { deep: args['deep'] === true, progress }),
+      checkVolume(checkable(parts, stopping), { deep: args['deep'] === true, progress }),
   };
 }
 
 /** A pause of moves holds up no check, and what it can mend is mended. */
-function checkable(parts: Parts): CheckDeps {
+function checkable(parts: Parts, stopping: CopyControl): CheckDeps {
   const { content, migration } = parts;
   const heal = (names: Buffer[]) => migration.unpaused(() => content.heal(names));
   const dropHotCopy = (ino: number) => dropPlain(parts, ino);
-  return { ...parts, content: { ...content, heal }, dropHotCopy };
+  return { ...parts, content: { ...content, heal }, dropHotCopy, stopping };
 }
 
 /** As a demotion to where it is packed, which reads the packed form first. */
