@@ -33,7 +33,18 @@ export interface Incoming {
   blocks: number;
   /** As it was when the copy was built. */
   backtrace: Buffer;
+  /** Seconds and nanoseconds of the last access and the last change, as they were then. */
+  times: Times;
 }
+
+export type Times = readonly [number, number, number, number];
+
+export const timesOf = ({ atimeSec, atimeNsec, mtimeSec, mtimeNsec }: Inode): Times => [
+  atimeSec,
+  atimeNsec,
+  mtimeSec,
+  mtimeNsec,
+];
 
 /**
  * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote, then it is
@@ -48,18 +59,18 @@ export async function buildIncoming(
 ): Promise<Incoming> {
   const path = ctx.deps.tiers.incomingPath(tier, move.ino);
   const backtrace = encodeBacktrace(ctx.deps.namespace, ctx.deps.tiers.volumeId, inode);
+  const times = timesOf(inode);
   const blocks = await withFile(path, O_RDWR | O_CREAT | O_TRUNC, async (fd) => {
     const written = await fill(fd);
     await verifyWritten(move, fd, written);
     setBacktrace(fd, backtrace);
     // The backing file's time is the file's own as soon as it is in use.
-    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
-    native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
+    native.setTimes(fd, ...times);
     await native.fsync(fd, false);
     return statOf(fd)[Stat.blocks];
   });
   await native.syncDirectory(dirname(path));
-  return { blocks, backtrace };
+  return { blocks, backtrace, times };
 }
 
 async function verifyWritten(
@@ -109,19 +120,22 @@ export function placeIncoming(
   { deps }: MoveContext,
   tier: Tier,
   inode: Inode,
-  { backtrace }: Incoming,
+  { backtrace, times }: Incoming,
 ): void {
   const path = deps.tiers.incomingPath(tier, inode.ino);
   const current = encodeBacktrace(deps.namespace, deps.tiers.volumeId, inode);
-  if (!current.equals(backtrace)) renewBacktrace(path, current);
+  const currentTimes = timesOf(inode);
+  const isStale = !current.equals(backtrace) || currentTimes.some((time, i) => time !== times[i]);
+  if (isStale) renew(path, current, currentTimes);
   renameSync(path, deps.tiers.backingPath(tier, inode.ino));
 }
 
-/** The file was renamed while it was copied. */
-function renewBacktrace(path: string, backtrace: Buffer): void {
+/** The file was renamed, or given other times, while it was copied. */
+function renew(path: string, backtrace: Buffer, times: Times): void {
   const fd = native.openSync(path, O_RDWR, 0);
   try {
     setBacktrace(fd, backtrace);
+    native.setTimes(fd, ...times);
   } finally {
     native.close(fd);
   }

@@ -4,7 +4,7 @@ import type { Inode } from '../namespace/types.js';
 import { type FileGroup, native } from '../native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
 import type { Tier } from '../tiers/types.js';
-import { type Incoming, placeIncoming } from './backing.js';
+import { type Incoming, placeIncoming, type Times, timesOf } from './backing.js';
 import {
   digestAt,
   journaledTogether,
@@ -76,8 +76,8 @@ interface Order {
   member: Member;
   /** Its number in the group. */
   file: number;
-  inode: Inode;
   backtrace: Buffer;
+  times: Times;
 }
 
 async function writeAndSwitch(
@@ -109,7 +109,7 @@ function orderFor(
   if (!member.source && digestAt(group, file) !== member.digest) return undefined;
   member.move.done = member.size;
   const backtrace = encodeBacktrace(deps.namespace, deps.tiers.volumeId, inode);
-  return { member, file, inode, backtrace };
+  return { member, file, backtrace, times: timesOf(inode) };
 }
 
 /** @returns for each a verified copy, or undefined. */
@@ -120,12 +120,6 @@ async function write(
   target: Tier,
 ): Promise<(Incoming | undefined)[]> {
   const paths = orders.map(({ member }) => deps.tiers.incomingPath(target, member.move.ino));
-  const times = orders.flatMap(({ inode: { atimeSec, atimeNsec, mtimeSec, mtimeNsec } }) => [
-    atimeSec,
-    atimeNsec,
-    mtimeSec,
-    mtimeNsec,
-  ]);
   const { errors, blocks } = await together(
     orders.map(({ member }) => member),
     (control) =>
@@ -134,13 +128,13 @@ async function write(
         paths,
         orders.map(({ backtrace }) => backtrace),
         BACKTRACE_XATTR,
-        Float64Array.from(times),
+        Float64Array.from(orders.flatMap(({ times }) => times)),
         control,
       ),
   );
   await native.syncDirectory(dirname(paths[0]));
-  return orders.map(({ backtrace }, i) =>
-    errors[i] === 0 ? { blocks: blocks[i], backtrace } : undefined,
+  return orders.map(({ backtrace, times }, i) =>
+    errors[i] === 0 ? { blocks: blocks[i], backtrace, times } : undefined,
   );
 }
 
