@@ -28,8 +28,9 @@ export async function* filesBelow(
   if (!isDirectory(target.inode)) return;
   const linked = new Set<number>();
   const directories: Target[] = [target];
+  const pace = { left: SLICE };
   for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
-    for await (const child of children(namespace, at, look)) {
+    for await (const child of children(namespace, at, look, pace)) {
       if (isDirectory(child.inode)) directories.push(child);
       else if (isFile(child.inode) && first(child.inode, linked)) yield child;
     }
@@ -43,11 +44,15 @@ function first(inode: Inode, linked: Set<number>): boolean {
   return !seen;
 }
 
-/** Continues by cookie after each slice, so entries may come and go meanwhile. */
+/**
+ * Continues by cookie after each slice, so entries may come and go meanwhile. `pace` counts entries across directories:
+ * many small ones are as much work as a large one.
+ */
 async function* children(
   namespace: Namespace,
   directory: Target,
   look: Look,
+  pace: { left: number },
 ): AsyncGenerator<Target> {
   let cookie: Buffer | undefined;
   for (;;) {
@@ -62,7 +67,11 @@ async function* children(
       if (read === SLICE) break;
     }
     yield* slice;
+    pace.left -= read + 1;
+    if (pace.left <= 0) {
+      pace.left = SLICE;
+      await turn();
+    }
     if (read < SLICE) return;
-    await turn();
   }
 }
