@@ -80,7 +80,12 @@ class Args {
     if (!info_[index].IsArray()) return Fail<std::vector<std::string>>(index, "an array");
     const auto array = info_[index].As<Napi::Array>();
     std::vector<std::string> values;
-    for (uint32_t i = 0; i < array.Length(); i++) values.push_back(read(array.Get(i)));
+    for (uint32_t i = 0; i < array.Length(); i++) {
+      const Napi::Value value = array.Get(i);
+      if (env_.IsExceptionPending()) ok_ = false;
+      if (!ok_) return {};
+      values.push_back(read(value));
+    }
     return values;
   }
 

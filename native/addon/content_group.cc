@@ -138,13 +138,15 @@ Napi::Value NewCopies(Napi::Env env, const std::vector<FileCopy>& copies) {
 Napi::Value Write(const Napi::CallbackInfo& info, const std::shared_ptr<GroupHandle>& handle) {
   auto copies = std::make_shared<std::vector<FileCopy>>();
   std::string label_name;
-  if (handle->group == nullptr || !ReadCopies(info, *handle->group, &label_name, copies.get())) {
+  // A share of its own: reading arguments may run JavaScript, which may release the group.
+  const auto group = handle->group;
+  if (group == nullptr || !ReadCopies(info, *group, &label_name, copies.get())) {
     if (info.Env().IsExceptionPending()) return {};
     return Rejected(info.Env(), Status::Error(EINVAL, "write files"));
   }
   return RunAsync(
       info.Env(), CopyPool(),
-      [group = handle->group, label_name, control = ControlOf(info[5]), copies] {
+      [group, label_name, control = ControlOf(info[5]), copies] {
         return WriteCopies(*group, label_name, *control, *copies);
       },
       [copies](Napi::Env env) { return NewCopies(env, *copies); });

@@ -55,6 +55,7 @@ Status ReadBack(const FileGroup& group, const FileCopy& copy) {
 }
 
 Status Finish(const FileGroup& group, CopyControl& control, FileCopy& copy) {
+  if (control.cancelled()) return Status::Error(ECANCELED, "copy");
   auto status = io::Sync(copy.fd.get(), false);
   if (status.ok()) status = PassBackground(group.files()[copy.file].length, &control);
   if (status.ok()) status = ReadBack(group, copy);
@@ -76,6 +77,7 @@ Status WriteCopies(const FileGroup& group, const std::string& label_name, CopyCo
   // When the data of all are written, the first sync has what filesystems keep of all of them to
   // commit, and the others find that done.
   for (auto& copy : copies) {
+    if (control.cancelled()) break;
     if (copy.error == 0)
       copy.error = DropPages(copy.fd.get(), 0, group.files()[copy.file].length).error();
   }

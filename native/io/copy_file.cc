@@ -85,7 +85,7 @@ Status EmptyOrClone(int in, int out, bool* cloned) {
   return Status::Ok();
 }
 
-// Reads [walk.position, end) from the medium.
+// Reads [walk.position, end), which is no hole, from the medium.
 Status CheckWindow(Walk& walk, uint64_t end, uint8_t* buffer) {
   const uint64_t length = end - walk.position;
   const Residence pages(walk.fd, walk.position, length);
@@ -150,8 +150,19 @@ Status CheckFile(int fd, CopyControl& control, CopyResult* result) {
   walk.size = static_cast<uint64_t>(attributes.st_size);
   const auto buffer = TakeBuffer(kStep);
   while (walk.position < walk.size) {
-    const uint64_t end = std::min(walk.size, walk.position + kCheckWindow);
-    const auto status = CheckWindow(walk, end, buffer.get());
+    if (control.cancelled()) return Status::Error(ECANCELED, "check");
+    Extent extent;
+    auto status = ExtentAt(fd, walk.position, walk.size, &extent);
+    if (!status.ok()) return status;
+    if (extent.hole) {
+      extent.length = std::min(extent.length, kHoleStep);
+      walk.digest.UpdateZeros(extent.length);
+      walk.position += extent.length;
+      continue;
+    }
+    // Windows begin at a multiple of their length: read-ahead and large pages do too.
+    const uint64_t window = (walk.position / kCheckWindow + 1) * kCheckWindow;
+    status = CheckWindow(walk, std::min(walk.position + extent.length, window), buffer.get());
     if (!status.ok()) return status;
   }
   *result = {walk.size, walk.digest.Finish()};

@@ -63,7 +63,8 @@ function memberOf(
 ): Member | undefined {
   const { activity, namespace, tiers } = ctx.deps;
   const inode = namespace.get(move.ino);
-  if (!inode || inode.nlink === 0 || inode.unsettled || isOpen(ctx, move.ino)) return undefined;
+  if (leaves(move) || !inode || inode.nlink === 0 || inode.unsettled) return undefined;
+  if (isOpen(ctx, move.ino)) return undefined;
   const { size, plainTier, digest } = inode;
   if (size === 0 || size >= MOST_BYTES || !fits(inode)) return undefined;
   const source = tiers.byId(plainTier);
@@ -75,7 +76,10 @@ function isOpen({ deps }: MoveContext, ino: number): boolean {
   return deps.activity.handles(ino).total > 0;
 }
 
-/** A native step that ends early where the move of one file is cancelled. */
+/** Its move is cancelled, or a program waits for its file. */
+const leaves = ({ cancelled, allowOpen }: Move): boolean => cancelled || allowOpen;
+
+/** A native step that ends early where one of the files leaves the group: the others go on by themselves. */
 export async function together<T>(
   members: readonly Member[],
   step: (control: CopyControl) => Promise<T>,
@@ -83,7 +87,7 @@ export async function together<T>(
   const control = native.createCopyControl();
   for (const { move } of members) {
     move.control = control;
-    if (move.cancelled) control.cancel();
+    if (leaves(move)) control.cancel();
   }
   try {
     return await step(control);
@@ -207,7 +211,7 @@ export async function switchTogether(
 
 function isUnchanged(ctx: MoveContext, member: Member, inode: Inode): boolean {
   const { move, source, count, size, digest } = member;
-  if (inode.nlink === 0 || move.cancelled || isOpen(ctx, move.ino)) return false;
+  if (inode.nlink === 0 || leaves(move) || isOpen(ctx, move.ino)) return false;
   if (inode.plainTier !== (source?.id ?? 0) || inode.size !== size) return false;
   return inode.digest === digest && ctx.deps.activity.changeCount(move.ino) === count;
 }

@@ -56,6 +56,8 @@ export function createQueue(deps: MigrationDeps): Queue {
   /** The one job of a file that runs. */
   const active = new Map<number, Entry>();
   const rate = createRate(settings);
+  /** Those of groups. */
+  const grouped = new Set<Entry>();
   let closed = false;
   let nextId = 1;
   let soon: NodeJS.Immediate | undefined;
@@ -87,7 +89,9 @@ export function createQueue(deps: MigrationDeps): Queue {
     }
     // The newest word on a file counts, but a background wish never undoes what a person asked for.
     for (const other of others) {
-      if (options.urgent || !other.move.urgent) cancel(other, 'a newer request replaced it');
+      // Nor is there a word on what a program waits for.
+      const mayGo = (options.urgent || !other.move.urgent) && !other.move.allowOpen;
+      if (mayGo) cancel(other, 'a newer request replaced it');
     }
     for (const other of sharingWith(ino)) cancel(other, 'the file that it shares with is to move');
     const entry = enlist(kind, ino, tier, options);
@@ -169,6 +173,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     const moves = entries.map(({ move }) => move);
     for (const entry of entries) {
       active.set(entry.move.ino, entry);
+      grouped.add(entry);
       entry.move.state = 'running';
     }
     let failure: unknown;
@@ -181,6 +186,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     }
     slots.leave(moves[0]);
     for (const entry of entries) {
+      grouped.delete(entry);
       if (!entry.move.switched) void run(entry);
       else settle(entry, failure ?? left.get(entry.move));
     }
@@ -293,6 +299,7 @@ export function createQueue(deps: MigrationDeps): Queue {
     if (makesPacked(move)) cancel(other, 'a program writes to the file');
     else {
       move.allowOpen = true;
+      if (grouped.has(other)) move.control?.cancel();
       slots.excuse(move);
       move.wake?.();
     }

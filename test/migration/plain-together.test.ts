@@ -164,6 +164,28 @@ test('of a group one with a damaged packed form is packed anew from its plain co
   assert.equal(w.content.damage().badChunks, 0);
 });
 
+test('a program that waits for one file of a group does not wait for the group', async (t) => {
+  const w = await world(t);
+  const all = contents();
+  const inodes = await addAll(w, all);
+  await moveAll(w, 'demote', inodes, 'hdd');
+  let hydrated: Promise<void> | undefined;
+  const { readPlanFiles, hydrate } = native;
+  t.mock.method(native, 'readPlanFiles', async (...args: Parameters<typeof readPlanFiles>) => {
+    const group = await readPlanFiles(...args);
+    hydrated = w.migration.hydrateNow(inodes[7].ino);
+    return group;
+  });
+  const byThemselves = t.mock.method(native, 'hydrate', hydrate);
+  const ended = moveAll(w, 'promote', inodes, 'ssd');
+  while (!hydrated) await new Promise((resolve) => setTimeout(resolve, 1));
+  await hydrated;
+  assert.notEqual(inodes[7].plainTier, 0);
+  assert.deepEqual(failedOf(await ended), []);
+  assert.equal(byThemselves.mock.callCount(), COUNT);
+  await assertAll(w, inodes, all, 'plain ssd + packed hdd');
+});
+
 for (const form of ['plain', 'packed'] as const) {
   test(`a ${form} file that is opened, written or deleted meanwhile loses nothing`, async (t) => {
     const w = await world(t);

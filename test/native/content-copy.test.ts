@@ -283,9 +283,42 @@ test('a check of a file reads the medium and leaves the page cache as it was', a
   readFileSync(path);
   assert.deepEqual(await check(), wanted);
   assert.ok(cached(path) >= data.length, 'what programs use is out of memory');
+  const sparse = storeSparse(directory, randomFrom(testSeed(t)));
+  const [checked, digest] = await withFile(sparse, 'r', (fd) =>
+    Promise.all([native.checkFile(fd), native.digestFile(fd)]),
+  );
+  assert.deepEqual(checked, digest);
   const control = native.createCopyControl();
   control.cancel();
   await withFile(path, 'r', (fd) =>
     assert.rejects(native.checkFile(fd, control), { code: 'ECANCELED' }),
   );
+});
+
+test('copies of a group are refused with arguments that are none, and nothing crashes', async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = storeFile(directory, 'a', Buffer.from('abc'));
+  const group = await native.readFiles([path], Uint32Array.of(3));
+  const one = Uint32Array.of(0);
+  const times = new Float64Array(4);
+  const label = [Buffer.from('label')];
+  const target = join(directory, 'b');
+  await assert.rejects(group.write(Uint32Array.of(1), [target], label, 'user.x', times), {
+    code: 'EINVAL',
+  });
+  await assert.rejects(group.write(one, [target, target], label, 'user.x', times), {
+    code: 'EINVAL',
+  });
+  assert.throws(() => group.write(one, [target], label, 'user.x', new Float64Array(3)), TypeError);
+  const trap = Object.defineProperty([''], 0, {
+    get: () => {
+      throw new RangeError('no element');
+    },
+  });
+  assert.throws(() => group.write(one, trap, label, 'user.x', times), RangeError);
+  const { errors, blocks } = await group.write(one, [target], label, 'user.x', times);
+  assert.deepEqual([errors[0], readFileSync(target, 'utf8')], [0, 'abc']);
+  assert.ok(blocks[0] >= 0);
+  group.release();
+  await assert.rejects(group.write(one, [target], label, 'user.x', times), { code: 'EINVAL' });
 });
