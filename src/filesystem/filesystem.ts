@@ -131,8 +131,12 @@ async function syncAll(ctx: Context): Promise<void> {
 function activityOf(ctx: Context): FileActivity {
   return {
     handles: (ino) => handlesOf(ctx, ino),
-    isUsed: (ino, fd) =>
-      handlesOf(ctx, ino).total > 0 || (!ctx.files.knows(ino) && native.hasOthers(fd)),
+    isUsed: (ino, fd) => {
+      if (handlesOf(ctx, ino).total > 0) return true;
+      // The descriptor that is kept of an idle file would count as another program's.
+      ctx.files.forgetIdle(ino);
+      return native.hasOthers(fd);
+    },
     changeCount: (ino) => ctx.files.changeCount(ino),
     whenIdle: (ino, callback) => {
       const file = ctx.files.peek(ino);

@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { errnoOf } from '../content/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
+import { isWrittenSince } from '../tiers/backing-times.js';
 import {
   type CheckDeps,
   type CheckProgress,
@@ -32,6 +33,7 @@ export async function scrubHotCopies(
   const report: HotCopyReport = { copies: 0, healed: 0, problems: [] };
   let done = 0;
   for await (const inode of walkInodes(deps.namespace)) {
+    checkRunning(deps);
     done++;
     if (!isHotCopy(inode)) continue;
     progress?.({ done, total: deps.namespace.counts.inodes });
@@ -56,54 +58,51 @@ async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Pro
   if (!now || !isHotCopy(now) || now.digest !== digest || now.plainTier !== plainTier) return;
   report.copies++;
   if (found.state === 'good') return;
-  if (found.state === 'rotten' && (await deps.dropHotCopy?.(ino))) report.healed++;
-  else report.problems.push(problemOf(deps, ino, path, found));
+  const isDropped = found.state === 'rotten' && (await deps.dropHotCopy?.(ino)) === true;
+  checkRunning(deps);
+  if (isDropped) report.healed++;
+  else if (deps.namespace.get(ino)?.nlink) report.problems.push(problemOf(deps, ino, path, found));
 }
 
 interface Found {
-  state: 'good' | 'rotten' | 'written';
+  state: 'good' | 'rotten' | 'written' | 'unknown';
   /** One line, of what is not good. */
   why: string;
 }
 
 /** As a demotion of it does (`migration/packed.ts`). */
-async function look(
-  { stopping }: CheckDeps,
-  path: string,
-  { digest, mtimeSec, mtimeNsec }: Inode,
-): Promise<Found> {
+async function look({ stopping }: CheckDeps, path: string, inode: Inode): Promise<Found> {
   try {
     const { O_RDONLY, O_NOATIME, O_NOFOLLOW } = constants;
     const fd = await native.open(path, O_RDONLY | O_NOATIME | O_NOFOLLOW, 0);
     try {
       const found = (await native.checkFile(fd, stopping)).digest.toString('hex');
-      if (found === digest) return { state: 'good', why: '' };
+      if (found === inode.digest) return { state: 'good', why: '' };
       native.statFd(fd, stat);
-      const isWritten = stat[Stat.mtimeSec] !== mtimeSec || stat[Stat.mtimeNsec] !== mtimeNsec;
-      if (isWritten) return { state: 'written', why: 'was written past Coral Reef' };
+      if (isWrittenSince(inode, stat))
+        return { state: 'written', why: 'was written past Coral Reef' };
       return { state: 'rotten', why: 'is not what was packed' };
     } finally {
       native.close(fd);
     }
   } catch (error) {
-    return { state: 'rotten', why: `can't be read (${errnoOf(error) ?? String(error)})` };
+    const code = errnoOf(error) ?? String(error);
+    const isMedium = code === 'EIO' || code === 'ENOENT';
+    return { state: isMedium ? 'rotten' : 'unknown', why: `can't be read (${code})` };
   }
 }
 
 const stat = new Float64Array(Stat.length);
 
-function problemOf(
-  { namespace }: CheckDeps,
-  ino: number,
-  path: string,
-  { state, why }: Found,
-): Problem {
-  const then =
-    state === 'written' ? 'packs what is there now' : 'uses its packed form, if that is good';
-  return {
-    what: 'damaged-copy',
-    subject: nameInode(namespace, ino),
-    detail: `${path} ${why}`,
-    repair: `close it; coral-reef demote ${then}`,
-  };
+const REPAIRS: Readonly<Record<Found['state'], string>> = {
+  good: '',
+  rotten: 'close it, and run coral-reef demote on it: its packed form is read and takes its place',
+  written: 'open it for writing once to have what is there now count, or restore it from a backup',
+  unknown: 'scrub again',
+};
+
+function problemOf({ namespace }: CheckDeps, ino: number, path: string, found: Found): Problem {
+  const detail = `${path} ${found.why}`;
+  const repair = REPAIRS[found.state];
+  return { what: 'damaged-copy', subject: nameInode(namespace, ino), detail, repair };
 }

@@ -28,15 +28,15 @@ export interface ScrubReport {
   problems: Problem[];
 }
 
-/** All that has a checksum: hot copies first, since one that rotted is dropped while its packed form is good. */
+/** All that has a checksum: hot copies last, since one that rotted is dropped where its packed form is good by then. */
 export async function scrub(
   deps: CheckDeps,
   progress?: CheckProgress,
 ): Promise<ScrubReport & { copies: number }> {
-  const hot = await scrubHotCopies(deps, progress);
   const report = await scrubPacks(deps, progress);
+  const hot = await scrubHotCopies(deps, progress);
   const healed = hot.healed + report.healed;
-  return { ...report, healed, copies: hot.copies, problems: [...hot.problems, ...report.problems] };
+  return { ...report, healed, copies: hot.copies, problems: [...report.problems, ...hot.problems] };
 }
 
 export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Promise<ScrubReport> {

@@ -4,6 +4,7 @@ import { errnoName } from '../config/errors.js';
 import { largestPacked } from '../content/limits.js';
 import type { Inode } from '../namespace/types.js';
 import { native, type PlanCheck, Stat } from '../native.js';
+import { isWrittenSince } from '../tiers/backing-times.js';
 import type { Tier } from '../tiers/types.js';
 import { journaled, statOf, withFile } from './backing.js';
 import { MoveError } from './deps.js';
@@ -100,27 +101,31 @@ async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | nu
     return count;
   }
   if (plain === 'rotten') throw new MoveError('EIO', BOTH_DAMAGED);
+  if (isPackedGood) throw new MoveError('EIO', WRITTEN);
   log.warn({ ino, damaged: check?.bad.length }, 'packed form differs; packing it anew');
   return null;
 }
 
 const BOTH_DAMAGED = 'its plain copy and its packed form are damaged; run coral-reef scrub';
+const WRITTEN =
+  'its plain copy is not what was packed: it was written past Coral Reef. Both are kept; open it for writing once to ' +
+  'have the plain one count';
 
 /**
  * Whether the plain copy is what was packed. Whoever opens it for writing gives the packed form up first; where it differs
- * all the same its time of change tells a write that nobody reported from rot.
+ * all the same, its time of change tells a write that nobody reported from rot.
  */
 async function stateOfPlain(
   ctx: MoveContext,
   move: Move,
   inode: Inode,
 ): Promise<'good' | 'written' | 'rotten'> {
-  const { digest, size, mtimeSec, mtimeNsec } = inode;
+  const { digest, size } = inode;
   const path = ctx.deps.tiers.backingPath(readableTier(ctx, inode.plainTier), move.ino);
   try {
     return await withFile(path, constants.O_RDONLY | constants.O_NOATIME, async (fd) => {
       const stat = statOf(fd);
-      const isWritten = stat[Stat.mtimeSec] !== mtimeSec || stat[Stat.mtimeNsec] !== mtimeNsec;
+      const isWritten = isWrittenSince(inode, stat);
       if (stat[Stat.size] !== size) return isWritten ? 'written' : 'rotten';
       const found = await controlled(move, (control) => native.digestFile(fd, control));
       if (found.digest.toString('hex') === digest) return 'good';

@@ -186,7 +186,39 @@ test('a recipe that no longer fits its hot copy is never all that is left', asyn
   // A write that nobody reported: the check before the drop is what finds it.
   const changed = randomBytesOf('new', MiB);
   await writeFile(w.tiers.backingPath(w.tiers.byName('nvme')!, inode.ino), changed);
+  await assert.rejects(w.done('demote', inode, 'hdd'), /it was written past Coral Reef/);
+  assert.equal(w.formOf(inode), 'plain nvme + packed hdd');
+  assert.ok((await w.read(inode)).equals(changed));
+  await w.overwrite(inode, changed);
   await w.done('demote', inode, 'hdd');
   assert.equal(w.formOf(inode), 'packed hdd');
   assert.ok((await w.read(inode)).equals(changed));
+});
+
+test('times that are set while a file is hydrated are those of its backing file', async (t) => {
+  const w = await world(t);
+  const inode = await w.add('f', randomBytesOf('a', MiB));
+  await w.done('demote', inode, 'hdd');
+  const reader = w.activity.open(inode.ino, 'read');
+  const job = w.move('promote', inode, 'nvme');
+  while (job.state !== 'waiting-for-close') await new Promise((next) => setTimeout(next, 5));
+  Object.assign(inode, { mtimeSec: 1_000_000_000, mtimeNsec: 7 });
+  w.namespace.update(inode);
+  reader.close();
+  await w.migration.finished(job);
+  const path = w.tiers.backingPath(w.tiers.byName('nvme')!, inode.ino);
+  assert.equal((await stat(path, { bigint: true })).mtimeNs, 1_000_000_000_000_000_007n);
+});
+
+test('a request for a move does not end what a program waits for', async (t) => {
+  const w = await world(t);
+  const data = randomBytesOf('a', 8 * MiB);
+  const inode = await w.add('f', data);
+  await w.done('demote', inode, 'hdd');
+  const hydrated = w.migration.hydrateNow(inode.ino);
+  const moved = w.done('demote', inode, 'ssd', false);
+  await hydrated;
+  await moved;
+  assert.equal(w.formOf(inode), 'plain ssd + packed hdd');
+  assert.ok((await w.read(inode)).equals(data));
 });

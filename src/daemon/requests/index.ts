@@ -1,4 +1,5 @@
 /** Every request that the control socket answers, by its verb. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { usageError } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import { checkVolume } from '../../integrity/fsck.js';
@@ -53,9 +54,15 @@ async function dropPlain(parts: Parts, ino: number): Promise<boolean> {
   if (!packed || isStill || filesystem.activity.handles(ino).total > 0) return false;
   const options = { pack: true, because: 'its plain copy is damaged', urgent: true };
   const job = migration.submit('demote', ino, packed.name, options);
-  await migration.finished(job).catch(() => undefined);
+  // Who opens it meanwhile, or pauses moves, does not hold up the check: the job goes on when it can.
+  while (job.state === 'queued' || job.state === 'running') {
+    if (migration.status().state === 'paused') return false;
+    await Promise.race([migration.finished(job).catch(() => undefined), delay(LOOK_AGAIN_MS)]);
+  }
   return namespace.get(ino)?.plainTier === 0;
 }
+
+const LOOK_AGAIN_MS = 100;
 
 async function scrubAll(deps: CheckDeps, progress: Progress): Promise<CheckDocument> {
   const { packs, chunks, copies, ...found } = await scrub(deps, progress);
