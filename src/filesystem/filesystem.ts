@@ -133,7 +133,7 @@ function activityOf(ctx: Context): FileActivity {
     handles: (ino) => handlesOf(ctx, ino),
     isUsed: (ino, fd) => {
       if (handlesOf(ctx, ino).total > 0) return true;
-      // The descriptor that is kept of an idle file would count as another program's.
+      // The descriptor that is kept of an idle file would count as another program's: it goes.
       ctx.files.forgetIdle(ino);
       return native.hasOthers(fd);
     },

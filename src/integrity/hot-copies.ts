@@ -1,13 +1,8 @@
-/**
- * Hot copies: plain files that are packed as well. Of all plain data only they have a checksum: whoever opens one for
- * writing gives the packed form up first, durably, so that one which differs has rotted; unless its time of change
- * says that somebody wrote past Coral Reef.
- */
-import { constants } from 'node:fs';
+/** Checks hot copies (`tiers/hot-copy.ts`), and has the packed form take the place of one that rotted. */
 import { errnoOf } from '../content/errors.js';
 import type { Inode } from '../namespace/types.js';
-import { native, Stat } from '../native.js';
-import { isWrittenSince } from '../tiers/backing-times.js';
+import { native } from '../native.js';
+import { type HotCopy, lookAtHotCopy } from '../tiers/hot-copy.js';
 import {
   type CheckDeps,
   type CheckProgress,
@@ -35,15 +30,17 @@ export async function scrubHotCopies(
   for await (const inode of walkInodes(deps.namespace)) {
     checkRunning(deps);
     done++;
-    if (!isHotCopy(inode)) continue;
+    if (!isHotCopy(deps, inode)) continue;
     progress?.({ done, total: deps.namespace.counts.inodes });
     await check(deps, inode, report);
   }
   return report;
 }
 
-function isHotCopy({ plainTier, packedTier, digest, unsettled, nlink }: Inode): boolean {
-  return plainTier !== 0 && packedTier !== 0 && digest !== '' && !unsettled && nlink > 0;
+function isHotCopy({ content }: CheckDeps, inode: Inode): boolean {
+  const { ino, plainTier, packedTier, digest, unsettled, nlink } = inode;
+  const isBoth = plainTier !== 0 && packedTier !== 0 && digest !== '' && content.hasRecipe(ino);
+  return isBoth && !unsettled && nlink > 0;
 }
 
 async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Promise<void> {
@@ -55,7 +52,7 @@ async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Pro
   checkRunning(deps);
   const now = deps.namespace.get(ino);
   // Written, moved or deleted meanwhile.
-  if (!now || !isHotCopy(now) || now.digest !== digest || now.plainTier !== plainTier) return;
+  if (!now || !isHotCopy(deps, now) || now.digest !== digest || now.plainTier !== plainTier) return;
   report.copies++;
   if (found.state === 'good') return;
   const isDropped = found.state === 'rotten' && (await deps.dropHotCopy?.(ino)) === true;
@@ -64,35 +61,15 @@ async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Pro
   else if (deps.namespace.get(ino)?.nlink) report.problems.push(problemOf(deps, ino, path, found));
 }
 
-interface Found {
-  state: 'good' | 'rotten' | 'written' | 'unknown';
-  /** One line, of what is not good. */
-  why: string;
-}
+type Found = Omit<HotCopy, 'state'> & { state: HotCopy['state'] | 'unknown' };
 
-/** As a demotion of it does (`migration/packed.ts`). */
 async function look({ stopping }: CheckDeps, path: string, inode: Inode): Promise<Found> {
   try {
-    const { O_RDONLY, O_NOATIME, O_NOFOLLOW } = constants;
-    const fd = await native.open(path, O_RDONLY | O_NOATIME | O_NOFOLLOW, 0);
-    try {
-      const found = (await native.checkFile(fd, stopping)).digest.toString('hex');
-      if (found === inode.digest) return { state: 'good', why: '' };
-      native.statFd(fd, stat);
-      if (isWrittenSince(inode, stat))
-        return { state: 'written', why: 'was written past Coral Reef' };
-      return { state: 'rotten', why: 'is not what was packed' };
-    } finally {
-      native.close(fd);
-    }
+    return await lookAtHotCopy(path, inode, (fd) => native.checkFile(fd, stopping));
   } catch (error) {
-    const code = errnoOf(error) ?? String(error);
-    const isMedium = code === 'EIO' || code === 'ENOENT';
-    return { state: isMedium ? 'rotten' : 'unknown', why: `can't be read (${code})` };
+    return { state: 'unknown', why: `can't be read (${errnoOf(error) ?? String(error)})` };
   }
 }
-
-const stat = new Float64Array(Stat.length);
 
 const REPAIRS: Readonly<Record<Found['state'], string>> = {
   good: '',

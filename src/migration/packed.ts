@@ -1,12 +1,11 @@
 /** Moves whose result is a packed file without a plain copy. */
-import { constants } from 'node:fs';
 import { errnoName } from '../config/errors.js';
 import { largestPacked } from '../content/limits.js';
 import type { Inode } from '../namespace/types.js';
-import { native, type PlanCheck, Stat } from '../native.js';
-import { isWrittenSince } from '../tiers/backing-times.js';
+import { native, type PlanCheck } from '../native.js';
+import { lookAtHotCopy } from '../tiers/hot-copy.js';
 import type { Tier } from '../tiers/types.js';
-import { journaled, statOf, withFile } from './backing.js';
+import { journaled } from './backing.js';
 import { MoveError } from './deps.js';
 import {
   controlled,
@@ -84,7 +83,7 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
  * that copy. Both were equal when it was packed; either can have rotted since. @throws where both did
  */
 async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | null> {
-  const { log } = ctx.deps;
+  const { tiers, log } = ctx.deps;
   const { ino } = move;
   const count = await settleSource(ctx, move);
   const inode = liveInode(ctx, move);
@@ -92,15 +91,18 @@ async function goodPackedForm(ctx: MoveContext, move: Move): Promise<number | nu
   const { digest } = inode;
   move.total = 2 * inode.size;
   move.done = 0;
-  const plain = await stateOfPlain(ctx, move, inode);
-  const check = await checkPackedForm(ctx, move, plain === 'good');
+  const path = tiers.backingPath(readableTier(ctx, inode.plainTier), ino);
+  const { state, why } = await lookAtHotCopy(path, inode, (fd) =>
+    controlled(move, (control) => native.digestFile(fd, control)),
+  );
+  const check = await checkPackedForm(ctx, move, state === 'good');
   const isPackedGood = check?.bad.length === 0 && check.digest.toString('hex') === digest;
-  if (isPackedGood && plain === 'good') return count;
-  if (isPackedGood && plain === 'rotten') {
-    log.error({ ino }, 'a plain copy is damaged; the packed form takes its place');
+  if (isPackedGood && state === 'good') return count;
+  if (isPackedGood && state === 'rotten') {
+    log.error({ ino, path, why }, 'a plain copy is damaged; the packed form takes its place');
     return count;
   }
-  if (plain === 'rotten') throw new MoveError('EIO', BOTH_DAMAGED);
+  if (state === 'rotten') throw new MoveError('EIO', BOTH_DAMAGED);
   if (isPackedGood) throw new MoveError('EIO', WRITTEN);
   log.warn({ ino, damaged: check?.bad.length }, 'packed form differs; packing it anew');
   return null;
@@ -110,33 +112,6 @@ const BOTH_DAMAGED = 'its plain copy and its packed form are damaged; run coral-
 const WRITTEN =
   'its plain copy is not what was packed: it was written past Coral Reef. Both are kept; open it for writing once to ' +
   'have the plain one count';
-
-/**
- * Whether the plain copy is what was packed. Whoever opens it for writing gives the packed form up first; where it differs
- * all the same, its time of change tells a write that nobody reported from rot.
- */
-async function stateOfPlain(
-  ctx: MoveContext,
-  move: Move,
-  inode: Inode,
-): Promise<'good' | 'written' | 'rotten'> {
-  const { digest, size } = inode;
-  const path = ctx.deps.tiers.backingPath(readableTier(ctx, inode.plainTier), move.ino);
-  try {
-    return await withFile(path, constants.O_RDONLY | constants.O_NOATIME, async (fd) => {
-      const stat = statOf(fd);
-      const isWritten = isWrittenSince(inode, stat);
-      if (stat[Stat.size] !== size) return isWritten ? 'written' : 'rotten';
-      const found = await controlled(move, (control) => native.digestFile(fd, control));
-      if (found.digest.toString('hex') === digest) return 'good';
-      return isWritten ? 'written' : 'rotten';
-    });
-  } catch (error) {
-    if (!['EIO', 'ENOENT'].includes(errnoName(error) ?? '')) throw error;
-    ctx.deps.log.warn({ ino: move.ino, err: error }, 'a plain copy can not be read');
-    return 'rotten';
-  }
-}
 
 /**
  * Null where it is lost, or its tier is missing, and the plain copy is good. @throws where neither

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { afterEach, beforeEach, type TestContext } from 'node:test';
 import { openContentStore } from '../../src/content/content-store.js';
 import type { ContentStore, Recipe } from '../../src/content/types.js';
 import { native, type Encoding, type PackWriter } from '../../src/native.js';
@@ -50,6 +50,15 @@ export async function createBench(options: BenchOptions = {}): Promise<Bench> {
   const { chunking = volume.chunking } = options;
   writeFileSync(join(directory, 'volume/volume.json'), JSON.stringify({ ...volume, chunking }));
   return openBench(directory);
+}
+
+/** A new bench before each test; nothing may have complained when it is removed. `current`: the one that is open by then. */
+export function benchForEach(use: (made: Bench) => void, current: () => Bench): void {
+  beforeEach(async () => use(await createBench()));
+  afterEach(async () => {
+    assert.deepEqual(current().complaints, []);
+    await removeBench(current());
+  });
 }
 
 /** Opens what `createBench` made, and recovers it. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import { loadPacks } from '../../src/content/packs.js';
 import { encodePack, packKey } from '../../src/content/records.js';
@@ -13,7 +13,6 @@ import {
   assertReads,
   buildRecipe,
   closeBench,
-  createBench,
   FAST,
   openBench,
   packBytes,
@@ -21,19 +20,16 @@ import {
   packGroup,
   randomBytes,
   reclaimAll,
-  removeBench,
   SLOW,
   type Bench,
+  benchForEach,
 } from './fixture.js';
 
 let bench: Bench;
-beforeEach(async () => {
-  bench = await createBench();
-});
-afterEach(async () => {
-  assert.deepEqual(bench.complaints, []);
-  await removeBench(bench);
-});
+benchForEach(
+  (made) => (bench = made),
+  () => bench,
+);
 
 const MIB = 1 << 20;
 

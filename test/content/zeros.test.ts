@@ -1,30 +1,26 @@
 /** Holes and runs of zeros: neither stored nor saved by deduplication. */
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { encodeHead, numberKey } from '../../src/content/records.js';
 import { openStore } from '../../src/store/store.js';
 import {
   closeBench,
-  createBench,
   openBench,
   packFile,
   randomBytes,
   reclaimAll,
-  removeBench,
   type Bench,
+  benchForEach,
 } from './fixture.js';
 
 const MIB = 1 << 20;
 const KEY = Buffer.from('content/zeros', 'latin1');
 
 let bench: Bench;
-beforeEach(async () => {
-  bench = await createBench();
-});
-afterEach(async () => {
-  assert.deepEqual(bench.complaints, []);
-  await removeBench(bench);
-});
+benchForEach(
+  (made) => (bench = made),
+  () => bench,
+);
 
 /** Zeros between two pieces of data, of which all but what cuts take away are stored nowhere. */
 const withHole = (seed: number): Buffer =>

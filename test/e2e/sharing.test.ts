@@ -34,6 +34,19 @@ async function putTwice(volume: TestVolume, data: Buffer): Promise<string> {
   return sum;
 }
 
+/** Of so many bytes at least. */
+async function isComparing(volume: TestVolume, bytes: number): Promise<boolean> {
+  const { running } = (await volume.status()).migration;
+  return running.some(({ kind, done }) => kind === 'share' && done >= bytes);
+}
+
+async function untilComparing(volume: TestVolume, bytes: number): Promise<void> {
+  await waitFor('a job compares them', async () => {
+    await volume.must('migration', 'resume', volume.mountpoint);
+    return isComparing(volume, bytes);
+  });
+}
+
 async function times(path: string): Promise<unknown> {
   const { mtimeNs, ctimeNs, size, blocks } = await stat(path, { bigint: true });
   return { mtimeNs, ctimeNs, size, blocks };
@@ -91,16 +104,9 @@ scenario(
   async (volume) => {
     const data = noise(SIZE);
     const sum = await putTwice(volume, data);
-    const comparing = async (): Promise<boolean> => {
-      const { running } = (await volume.status()).migration;
-      return running.some(({ kind }) => kind === 'share');
-    };
-    await waitFor('a job compares them', async () => {
-      await volume.must('migration', 'resume', volume.mountpoint);
-      return comparing();
-    });
+    await untilComparing(volume, 0);
     const files = [await open(volume.at(A), 'r'), await open(volume.at(B), 'r')];
-    assert.equal(await comparing(), false);
+    assert.equal(await isComparing(volume, 0), false);
     for (const file of files) await file.close();
     assert.deepEqual([await digestFile(volume.at(A)), await digestFile(volume.at(B))], [sum, sum]);
   },
@@ -112,11 +118,7 @@ scenario(
   async (volume) => {
     const data = noise(SIZE);
     const sum = await putTwice(volume, data);
-    await waitFor('a job compares them', async () => {
-      await volume.must('migration', 'resume', volume.mountpoint);
-      const { running } = (await volume.status()).migration;
-      return running.some(({ kind, done }) => kind === 'share' && done >= 16 * MiB);
-    });
+    await untilComparing(volume, 16 * MiB);
     await volume.killDaemon();
     await volume.removeDeadMount();
     await volume.mount([SETTLED]);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, rmdir, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import type { MigrationDeps } from '../../src/migration/deps.js';
 import type { Inode } from '../../src/namespace/types.js';
 import { native } from '../../src/native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../../src/tiers/backtrace.js';
@@ -135,6 +136,20 @@ test('of a group one that can not be written fails, and the others move', async 
   await rmdir(inTheWay);
   await moveAll(w, 'demote', inodes, 'ssd', false);
   await assertAll(w, inodes, all, 'plain ssd');
+});
+
+test('a group that finds no room as a whole moves as far as there is some', async (t) => {
+  const free = 100_000;
+  const wrap = (deps: MigrationDeps): MigrationDeps => ({
+    ...deps,
+    tiers: { ...deps.tiers, usage: (tier) => ({ ...deps.tiers.usage(tier), free }) },
+  });
+  const w = await world(t, { wrap });
+  const all = [...contents(), randomBytesOf('large', 2 * free)];
+  const inodes = await addAll(w, all);
+  assert.deepEqual(failedOf(await moveAll(w, 'demote', inodes, 'ssd', false)), [COUNT]);
+  await assertAll(w, inodes.slice(0, COUNT), all, 'plain ssd');
+  await assertAll(w, inodes.slice(COUNT), all.slice(COUNT), 'plain nvme');
 });
 
 test('of a group one with a damaged packed form says so, and the others become plain', async (t) => {
