@@ -1,4 +1,5 @@
 /** Plain files: the backing file of each is there with its size, and no file is there without an inode. */
+import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../content/errors.js';
@@ -11,6 +12,8 @@ import { walkInodes } from './walks.js';
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const DIRECTORIES = 256;
+/** Where a disk was missing while moves were cleaned up, it may be the only copy of what a file lost. */
+const LEFT_OVER = 'mount again; if it is still there and every file is well, remove it by hand';
 
 export async function checkBackingFiles(deps: CheckDeps, findings: Findings): Promise<void> {
   for await (const { ino } of walkInodes(deps.namespace)) {
@@ -80,7 +83,7 @@ export async function checkLeftOverFiles(deps: CheckDeps, findings: Findings): P
 }
 
 async function checkDirectory(
-  { namespace, tiers }: CheckDeps,
+  { namespace, tiers, isMoving }: CheckDeps,
   tier: Tier,
   low: number,
   { report }: Findings,
@@ -95,11 +98,13 @@ async function checkDirectory(
   for (const name of names) {
     const ino = Number.parseInt(name, 16);
     const path = `${directory}/${name}`;
-    const known = namespace.get(ino)?.plainTier === tier.id || spares.has(ino);
-    if (tiers.backingPath(tier, ino) === path && known) continue;
+    const isKnown = namespace.get(ino)?.plainTier === tier.id || spares.has(ino) || isMoving?.(ino);
+    if (isKnown && tiers.backingPath(tier, ino) === path) continue;
+    // In the same turn: a move that has ended since the directory was listed took it away.
+    if (!existsSync(path)) continue;
     const subject = `tier ${tier.name}`;
     const detail = `no file has its bytes in ${path}`;
-    report({ what: 'left-over', subject, detail, repair: 'mount again, or remove it by hand' });
+    report({ what: 'left-over', subject, detail, repair: LEFT_OVER });
   }
   await giveWay();
 }

@@ -39,6 +39,8 @@ export interface CheckDeps {
   namespace: Namespace;
   tiers: TierSet;
   content: ContentStore;
+  /** Whether a move of the file is under way: what it replaces is there until it has ended. */
+  isMoving?: (ino: number) => boolean;
   /**
    * Has the packed form of a file take the place of its plain copy, where nobody has that open. @returns whether it did.
    * Without it damage is only reported.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { checkVolume } from '../../src/integrity/fsck.js';
 import type { MigrationDeps } from '../../src/migration/deps.js';
 import { recoverJobs } from '../../src/migration/migration.js';
 import type { Inode } from '../../src/namespace/types.js';
@@ -254,4 +255,26 @@ test('of a group with a lost file the others are packed, and that one says what 
     assert.equal(w.formOf(inode), 'packed hdd');
     assert.ok((await w.read(inode)).equals(all[i]), `file ${i}`);
   }
+});
+
+test('what a move replaced and has yet to release is no left-over for fsck', async (t) => {
+  let look = async (): Promise<void> => {};
+  const w = await world(t, { wrap: watching([], () => look()) });
+  const inodes = await addAll(w, contents().slice(3));
+  const [dropped, packed] = [inodes.slice(0, 20), inodes.slice(20)];
+  await demoteAll(w, dropped);
+  await Promise.all(dropped.map((inode) => w.done('promote', inode, 'nvme')));
+  const leftOver = async (isMoving?: (ino: number) => boolean): Promise<string[]> => {
+    const { problems } = await checkVolume({ ...w, isMoving }, { deep: false });
+    return problems.filter(({ what }) => what === 'left-over').map(({ detail }) => detail);
+  };
+  const isMoving = (ino: number): boolean => w.migration.jobsOf(ino).length > 0;
+  const seen: { told: string[]; untold: string[] }[] = [];
+  look = async () => void seen.push({ told: await leftOver(isMoving), untold: await leftOver() });
+  await demoteAll(w, [...dropped, ...packed]);
+  assert.deepEqual(
+    seen.map(({ told, untold }) => [told.length, untold.length]),
+    [[0, dropped.length]],
+  );
+  assert.deepEqual(await leftOver(isMoving), []);
 });

@@ -43,7 +43,8 @@ function checkable(parts: Parts, stopping: CopyControl): CheckDeps {
   const { content, migration } = parts;
   const heal = (names: Buffer[]) => migration.unpaused(() => content.heal(names));
   const dropHotCopy = (ino: number) => dropPlain(parts, ino);
-  return { ...parts, content: { ...content, heal }, dropHotCopy, stopping };
+  const isMoving = (ino: number) => migration.jobsOf(ino).length > 0;
+  return { ...parts, content: { ...content, heal }, isMoving, dropHotCopy, stopping };
 }
 
 /** As a demotion to where it is packed, which reads the packed form first. */
