@@ -180,6 +180,11 @@ export interface CopyResult {
   digest: Buffer;
 }
 
+export interface CheckedCopy extends CopyResult {
+  /** The same of the copy, as it was read back from the medium. */
+  found: Buffer;
+}
+
 /** Bounds background work from outside: cancel it, or slow it down. */
 export interface CopyControl {
   /** Stops at the next step; the promise rejects with ECANCELED. */
@@ -260,6 +265,14 @@ export interface NativeContent {
    * part of a file, `before` is what was found in the parts before, and the digest is that of all of them.
    */
   checkPlan(plan: PlanHandle, control?: CopyControl, before?: PlanCheck): Promise<PlanCheck>;
-  /** Decodes the file into `fd` from offset 0, then fdatasync. Zero runs become holes. */
-  hydrate(plan: PlanHandle, fd: number, control?: CopyControl): Promise<CopyResult>;
+  /**
+   * Decodes the file into `fd` from offset 0, then fdatasync, and reads it back; `meanwhile` as for `copyFile`. Zero runs
+   * become holes.
+   */
+  hydrate(
+    plan: PlanHandle,
+    fd: number,
+    control?: CopyControl,
+    meanwhile?: boolean,
+  ): Promise<CheckedCopy>;
 }

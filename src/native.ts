@@ -11,7 +11,13 @@
  * Offsets, sizes and 64-bit ids are JS numbers (below 2^53).
  */
 import { createRequire } from 'node:module';
-import type { CopyControl, CopyResult, NativeContent, PlanHandle } from './native-content.js';
+import type {
+  CheckedCopy,
+  CopyControl,
+  CopyResult,
+  NativeContent,
+  PlanHandle,
+} from './native-content.js';
 
 export type * from './native-content.js';
 
@@ -244,10 +250,16 @@ export interface NativeAddon extends NativeContent {
 
   // Whole files.
   /**
-   * Copies a file, holes kept, then fdatasync of the target. Within a filesystem that can share blocks nothing is
-   * written: the copy is a clone.
+   * Copies a file, holes kept, then fdatasync of the target, and reads it back. Within a filesystem that can share blocks
+   * nothing is written: the copy is a clone. `meanwhile`: a long file is read back while it is written, some way behind;
+   * for a medium that does not seek.
    */
-  copyFile(fdIn: number, fdOut: number, control?: CopyControl): Promise<CopyResult>;
+  copyFile(
+    fdIn: number,
+    fdOut: number,
+    control?: CopyControl,
+    meanwhile?: boolean,
+  ): Promise<CheckedCopy>;
   /** Reads a file back from the medium (its clean pages dropped first) and hashes it. */
   digestFile(fd: number, control?: CopyControl): Promise<CopyResult>;
   /**

@@ -101,24 +101,35 @@ Napi::Value NewDigest(Napi::Env env, const FileDigest::Value& digest) {
   return Napi::Buffer<uint8_t>::Copy(env, digest.data(), digest.size());
 }
 
-Napi::Value NewCopyResult(Napi::Env env, const CopyResult& copied) {
+Napi::Value NewResult(Napi::Env env, const CopyResult& copied) {
   auto result = Napi::Object::New(env);
   result.Set("bytes", Napi::Number::New(env, static_cast<double>(copied.bytes)));
   result.Set("digest", NewDigest(env, copied.digest));
   return result;
 }
 
-using CopyWork = std::function<Status(CopyControl&, CopyResult*)>;
+Napi::Value NewResult(Napi::Env env, const CheckedCopy& copy) {
+  auto result = NewResult(env, copy.copied).As<Napi::Object>();
+  result.Set("found", NewDigest(env, copy.found));
+  return result;
+}
 
-Napi::Value RunCopy(Napi::Env env, Napi::Value control_value, CopyWork work,
+template <typename Result>
+Napi::Value RunCopy(Napi::Env env, Napi::Value control_value,
+                    std::function<Status(CopyControl&, Result*)> work,
                     WorkerPool& pool = CopyPool()) {
-  auto result = std::make_shared<CopyResult>();
+  auto result = std::make_shared<Result>();
   return RunAsync(
       env, pool,
       [work = std::move(work), control = ControlOf(control_value), result] {
         return work(*control, result.get());
       },
-      [result](Napi::Env finish_env) { return NewCopyResult(finish_env, *result); });
+      [result](Napi::Env finish_env) { return NewResult(finish_env, *result); });
+}
+
+// Undefined is afterwards.
+ReadBackWhen WhenOf(Napi::Value meanwhile) {
+  return meanwhile.ToBoolean() ? ReadBackWhen::kMeanwhile : ReadBackWhen::kAfterwards;
 }
 
 Napi::Value Check(const Napi::CallbackInfo& info) {
@@ -145,9 +156,11 @@ Napi::Value HydratePlan(const Napi::CallbackInfo& info) {
   auto fd = std::make_shared<UniqueFd>();
   const auto status = DuplicateFd(info[1], fd.get());
   if (!status.ok()) return Rejected(info.Env(), status);
-  return RunCopy(info.Env(), info[2], [plan, fd](CopyControl& control, CopyResult* result) {
-    return Hydrate(*plan, fd->get(), control, result);
-  });
+  return RunCopy<CheckedCopy>(
+      info.Env(), info[2],
+      [plan, fd, when = WhenOf(info[3])](CopyControl& control, CheckedCopy* result) {
+        return Hydrate(*plan, fd->get(), when, control, result);
+      });
 }
 
 Napi::Value CopyWhole(const Napi::CallbackInfo& info) {
@@ -156,16 +169,18 @@ Napi::Value CopyWhole(const Napi::CallbackInfo& info) {
   auto status = DuplicateFd(info[0], in.get());
   if (status.ok()) status = DuplicateFd(info[1], out.get());
   if (!status.ok()) return Rejected(info.Env(), status);
-  return RunCopy(info.Env(), info[2], [in, out](CopyControl& control, CopyResult* result) {
-    return CopyFile(in->get(), out->get(), control, result);
-  });
+  return RunCopy<CheckedCopy>(
+      info.Env(), info[2],
+      [in, out, when = WhenOf(info[3])](CopyControl& control, CheckedCopy* result) {
+        return CopyFile(in->get(), out->get(), when, control, result);
+      });
 }
 
 Napi::Value DigestWhole(const Napi::CallbackInfo& info) {
   auto fd = std::make_shared<UniqueFd>();
   const auto status = DuplicateFd(info[0], fd.get());
   if (!status.ok()) return Rejected(info.Env(), status);
-  return RunCopy(info.Env(), info[1], [fd](CopyControl& control, CopyResult* result) {
+  return RunCopy<CopyResult>(info.Env(), info[1], [fd](CopyControl& control, CopyResult* result) {
     return DigestFile(fd->get(), control, result);
   });
 }
@@ -174,7 +189,7 @@ Napi::Value CheckWhole(const Napi::CallbackInfo& info) {
   auto fd = std::make_shared<UniqueFd>();
   const auto status = DuplicateFd(info[0], fd.get());
   if (!status.ok()) return Rejected(info.Env(), status);
-  return RunCopy(
+  return RunCopy<CopyResult>(
       info.Env(), info[1],
       [fd](CopyControl& control, CopyResult* result) {
         return CheckFile(fd->get(), control, result);

@@ -9,7 +9,6 @@
 
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
-#include "io/copy_writeback.h"
 
 namespace coral {
 
@@ -122,13 +121,13 @@ Status ReadAll(Plan& plan, bool from_medium, CopyControl& control, uint8_t* byte
   return status.ok() && from_medium ? plan.DropPages() : status;
 }
 
-Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result) {
+Status Hydrate(Plan& plan, int fd, ReadBackWhen when, CopyControl& control, CheckedCopy* result) {
   auto status = Empty(fd, plan.size());
   if (!status.ok()) return status;
   status = ReserveAll(plan, fd);
   if (!status.ok()) return status;
   FileDigest digest;
-  Writeback writeback(fd);
+  ReadBack read_back(fd, control, when);
   status = ForEachGroup(plan, control, [&](const PlanGroup& group) {
     if (group.zero) {
       digest.UpdateZeros(group.length);
@@ -140,13 +139,11 @@ Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result) {
     if (!done.ok()) return done;
     Update(digest, data);
     done = WriteAt(fd, std::move(data.spans), group.offset);
-    return done.ok() ? writeback.Advance(group.offset + group.length) : done;
+    return done.ok() ? read_back.Advance(group.offset + group.length) : done;
   });
   if (!status.ok()) return status;
-  status = writeback.Finish();
-  if (!status.ok()) return status;
-  *result = {plan.size(), digest.Finish()};
-  return Status::Ok();
+  result->copied = {plan.size(), digest.Finish()};
+  return read_back.Finish(&result->found);
 }
 
 }  // namespace coral

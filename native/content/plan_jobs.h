@@ -20,6 +20,6 @@ Status ReadAll(Plan& plan, bool from_medium, CopyControl& control, uint8_t* byte
 
 // Makes `fd` equal to the file, runs of zeros as holes, then fdatasync. What `fd` held before is
 // gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk is damaged.
-Status Hydrate(Plan& plan, int fd, CopyControl& control, CopyResult* result);
+Status Hydrate(Plan& plan, int fd, ReadBackWhen when, CopyControl& control, CheckedCopy* result);
 
 }  // namespace coral

@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <functional>
+#include <algorithm>
 
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
 #include "io/copy_extents.h"
 #include "io/copy_rate.h"
-#include "io/copy_writeback.h"
+#include "io/file_walk.h"
 #include "io/residence.h"
 
 namespace coral {
@@ -24,56 +24,10 @@ constexpr uint64_t kHoleStep = 1 << 30;  // Bounds the time until a cancel is se
 // How much of a file that is in use is out of memory at a time while it is checked.
 constexpr uint64_t kCheckWindow = 16 << 20;
 
-// Called for each step of data; holes are not reported.
-using Sink = std::function<Status(uint8_t* data, size_t length, uint64_t offset)>;
-
-struct Walk {
-  int fd;
-  CopyControl& control;
-  FileDigest digest;
-  uint64_t size = 0;      // Shrinks where the file turns out to be shorter.
-  uint64_t position = 0;  // Everything before it is done.
-};
-
-Status WalkData(Walk& walk, uint64_t end, uint8_t* buffer, const Sink& sink) {
-  while (walk.position < end) {
-    const auto want = static_cast<size_t>(std::min<uint64_t>(kStep, end - walk.position));
-    auto status = PassBackground(want, &walk.control);
-    if (!status.ok()) return status;
-    size_t got = 0;
-    status = ReadAt(walk.fd, buffer, want, walk.position, &got);
-    if (!status.ok()) return status;
-    if (got < want) walk.size = end = walk.position + got;
-    if (got == 0) break;
-    walk.digest.Update(buffer, got);
-    if (sink) status = sink(buffer, got, walk.position);
-    if (!status.ok()) return status;
-    walk.position += got;
-    walk.control.Add(got);
-  }
-  return Status::Ok();
-}
-
-Status WalkFile(Walk& walk, const Sink& sink) {
+Status SizeOf(int fd, uint64_t* size) {
   struct stat attributes;
-  if (fstat(walk.fd, &attributes) != 0) return Status::FromErrno("fstat");
-  walk.size = static_cast<uint64_t>(attributes.st_size);
-  const auto buffer = TakeBuffer(kStep);
-  while (walk.position < walk.size) {
-    if (walk.control.cancelled()) return Status::Error(ECANCELED, "copy");
-    Extent extent;
-    auto status = ExtentAt(walk.fd, walk.position, walk.size, &extent);
-    if (!status.ok()) return status;
-    if (extent.hole) {
-      extent.length = std::min(extent.length, kHoleStep);
-      walk.digest.UpdateZeros(extent.length);
-      walk.position += extent.length;
-      walk.control.Add(extent.length);
-      continue;
-    }
-    status = WalkData(walk, extent.offset + extent.length, buffer.get(), sink);
-    if (!status.ok()) return status;
-  }
+  if (fstat(fd, &attributes) != 0) return Status::FromErrno("fstat");
+  *size = static_cast<uint64_t>(attributes.st_size);
   return Status::Ok();
 }
 
@@ -85,8 +39,8 @@ Status EmptyOrClone(int in, int out, bool* cloned) {
   return Status::Ok();
 }
 
-// Reads [walk.position, end), which is no hole, from the medium.
-Status CheckWindow(Walk& walk, uint64_t end, uint8_t* buffer) {
+// Reads [walk.position, end), which is no hole, from the medium. `*size` is that of the file.
+Status CheckWindow(FileWalk& walk, uint64_t end, uint8_t* buffer, uint64_t* size) {
   const uint64_t length = end - walk.position;
   const Residence pages(walk.fd, walk.position, length);
   posix_fadvise(walk.fd, static_cast<off_t>(walk.position), static_cast<off_t>(length),
@@ -101,7 +55,7 @@ Status CheckWindow(Walk& walk, uint64_t end, uint8_t* buffer) {
     walk.digest.Update(buffer, got);
     walk.position += got;
     walk.control.Add(got);
-    if (got < want) walk.size = end = walk.position;
+    if (got < want) *size = end = walk.position;
   }
   pages.Restore();
   return Status::Ok();
@@ -109,26 +63,27 @@ Status CheckWindow(Walk& walk, uint64_t end, uint8_t* buffer) {
 
 }  // namespace
 
-Status CopyFile(int in, int out, CopyControl& control, CopyResult* result) {
+Status CopyFile(int in, int out, ReadBackWhen when, CopyControl& control, CheckedCopy* result) {
   bool cloned = false;
   auto status = EmptyOrClone(in, out, &cloned);
   if (!status.ok()) return status;
-  Walk walk{in, control};
-  Writeback writeback(out);
+  uint64_t size = 0;
+  status = SizeOf(in, &size);
+  if (!status.ok()) return status;
+  FileWalk walk{in, control};
+  ReadBack read_back(out, control, when);
   // A clone is read as well: the digest is what the copy is held against.
-  status = WalkFile(walk, [&](uint8_t* data, size_t length, uint64_t offset) {
+  status = WalkTo(walk, &size, [&](uint8_t* data, size_t length, uint64_t offset) {
     auto written = cloned ? Status::Ok() : WriteAt(out, {{data, length}}, offset);
     if (!written.ok()) return written;
     // The source of a move is not needed in memory once it is copied.
     posix_fadvise(in, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
-    return cloned ? Status::Ok() : writeback.Advance(offset + length);
+    return cloned ? Status::Ok() : read_back.Advance(offset + length);
   });
   if (!status.ok()) return status;
-  if (ftruncate(out, static_cast<off_t>(walk.size)) != 0) return Status::FromErrno("ftruncate");
-  status = writeback.Finish();
-  if (!status.ok()) return status;
-  *result = {walk.size, walk.digest.Finish()};
-  return Status::Ok();
+  if (ftruncate(out, static_cast<off_t>(size)) != 0) return Status::FromErrno("ftruncate");
+  result->copied = {size, walk.digest.Finish()};
+  return read_back.Finish(&result->found);
 }
 
 Status DigestFile(int fd, CopyControl& control, CopyResult* result) {
@@ -136,23 +91,25 @@ Status DigestFile(int fd, CopyControl& control, CopyResult* result) {
   // read.
   if (fdatasync(fd) != 0) return Status::FromErrno("fdatasync");
   posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-  Walk walk{fd, control};
-  auto status = WalkFile(walk, nullptr);
+  uint64_t size = 0;
+  auto status = SizeOf(fd, &size);
   if (!status.ok()) return status;
-  *result = {walk.size, walk.digest.Finish()};
-  return Status::Ok();
+  FileWalk walk{fd, control};
+  status = WalkTo(walk, &size);
+  *result = {size, walk.digest.Finish()};
+  return status;
 }
 
 Status CheckFile(int fd, CopyControl& control, CopyResult* result) {
-  struct stat attributes;
-  if (fstat(fd, &attributes) != 0) return Status::FromErrno("fstat");
-  Walk walk{fd, control};
-  walk.size = static_cast<uint64_t>(attributes.st_size);
+  uint64_t size = 0;
+  auto status = SizeOf(fd, &size);
+  if (!status.ok()) return status;
+  FileWalk walk{fd, control};
   const auto buffer = TakeBuffer(kStep);
-  while (walk.position < walk.size) {
+  while (walk.position < size) {
     if (control.cancelled()) return Status::Error(ECANCELED, "check");
     Extent extent;
-    auto status = ExtentAt(fd, walk.position, walk.size, &extent);
+    status = ExtentAt(fd, walk.position, size, &extent);
     if (!status.ok()) return status;
     if (extent.hole) {
       extent.length = std::min(extent.length, kHoleStep);
@@ -162,10 +119,11 @@ Status CheckFile(int fd, CopyControl& control, CopyResult* result) {
     }
     // Windows begin at a multiple of their length: read-ahead and large pages do too.
     const uint64_t window = (walk.position / kCheckWindow + 1) * kCheckWindow;
-    status = CheckWindow(walk, std::min(walk.position + extent.length, window), buffer.get());
+    const uint64_t end = std::min(walk.position + extent.length, window);
+    status = CheckWindow(walk, end, buffer.get(), &size);
     if (!status.ok()) return status;
   }
-  *result = {walk.size, walk.digest.Finish()};
+  *result = {size, walk.digest.Finish()};
   return Status::Ok();
 }
 

@@ -3,6 +3,7 @@
 
 #include "io/copy_control.h"
 #include "io/copy_digest.h"
+#include "io/read_back.h"
 #include "io/status.h"
 
 namespace coral {
@@ -12,9 +13,14 @@ struct CopyResult {
   FileDigest::Value digest = {};
 };
 
+struct CheckedCopy {
+  CopyResult copied;
+  FileDigest::Value found = {};  // Of the copy, read back from the medium.
+};
+
 // Makes `out` equal to `in`, holes kept, then fdatasync. What `out` held before is gone. Within a
 // filesystem that can share blocks nothing is written: the copy has those of `in`.
-Status CopyFile(int in, int out, CopyControl& control, CopyResult* result);
+Status CopyFile(int in, int out, ReadBackWhen when, CopyControl& control, CheckedCopy* result);
 
 // Hashes `fd` as it is on the medium: its clean pages are dropped first.
 Status DigestFile(int fd, CopyControl& control, CopyResult* result);

@@ -50,9 +50,7 @@ Status Writeback::Advance(uint64_t end) {
 }
 
 Status Writeback::Finish() {
-  if (fdatasync(fd_) != 0) return Status::FromErrno("fdatasync");
-  posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
-  return Status::Ok();
+  return fdatasync(fd_) == 0 ? Status::Ok() : Status::FromErrno("fdatasync");
 }
 
 }  // namespace coral

@@ -21,7 +21,8 @@ class Writeback {
   // Everything before `end` was written. Reports failed writeback: sync_file_range takes the error
   // away from a later fdatasync.
   Status Advance(uint64_t end);
-  // fdatasync, then lets the pages go.
+  // fdatasync. Dirty pages can't be dropped, and a failed flush means that the medium does not hold
+  // what would be read.
   Status Finish();
 
  private:

@@ -4,12 +4,12 @@ import { rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
-import { native, Stat } from '../native.js';
+import { type CheckedCopy, native, Stat } from '../native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { MoveError } from './deps.js';
 import type { JobRecord } from './journal.js';
-import { controlled, type Move, type MoveContext, type Outcome } from './move.js';
+import type { Move, MoveContext, Outcome } from './move.js';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC, O_NOATIME } = constants;
 
@@ -39,6 +39,8 @@ export interface Incoming {
 
 export type Times = readonly [number, number, number, number];
 
+export type Fill = (fd: number, meanwhile: boolean) => Promise<CheckedCopy>;
+
 export const timesOf = ({ atimeSec, atimeNsec, mtimeSec, mtimeNsec }: Inode): Times => [
   atimeSec,
   atimeNsec,
@@ -47,22 +49,24 @@ export const timesOf = ({ atimeSec, atimeNsec, mtimeSec, mtimeNsec }: Inode): Ti
 ];
 
 /**
- * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote, then it is
- * read back from the medium. What stays on failure is removed by the caller.
+ * Builds a verified copy at the incoming path: `fill` writes it and says what it wrote and what reads back from the
+ * medium, which it may do `meanwhile` where that one does not seek. What stays on failure is removed by the caller.
  */
 export async function buildIncoming(
   ctx: MoveContext,
   move: Move,
   inode: Inode,
   tier: Tier,
-  fill: (fd: number) => Promise<{ bytes: number; digest: Buffer }>,
+  fill: Fill,
 ): Promise<Incoming> {
   const path = ctx.deps.tiers.incomingPath(tier, move.ino);
   const backtrace = encodeBacktrace(ctx.deps.namespace, ctx.deps.tiers.volumeId, inode);
   const times = timesOf(inode);
   const blocks = await withFile(path, O_RDWR | O_CREAT | O_TRUNC, async (fd) => {
-    const written = await fill(fd);
-    await verifyWritten(move, fd, written);
+    const { digest, found } = await fill(fd, tier.medium !== 'hdd');
+    if (!found.equals(digest)) {
+      throw new MoveError('EIO', `the copy on tier ${tier.name} reads back wrong; check the disk`);
+    }
     setBacktrace(fd, backtrace);
     // The backing file's time is the file's own as soon as it is in use.
     native.setTimes(fd, ...times);
@@ -71,16 +75,6 @@ export async function buildIncoming(
   });
   await native.syncDirectory(dirname(path));
   return { blocks, backtrace, times };
-}
-
-async function verifyWritten(
-  move: Move,
-  fd: number,
-  written: { bytes: number; digest: Buffer },
-): Promise<void> {
-  const found = await controlled(move, (control) => native.digestFile(fd, control));
-  if (found.bytes === written.bytes && found.digest.equals(written.digest)) return;
-  throw new MoveError('EIO', `the copy on tier ${move.tier} reads back wrong; check the disk`);
 }
 
 function setBacktrace(fd: number, backtrace: Buffer): void {

@@ -2,7 +2,7 @@
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { buildIncoming, journaled, placeIncoming, withSource } from './backing.js';
+import { buildIncoming, type Fill, journaled, placeIncoming, withSource } from './backing.js';
 import { MoveError } from './deps.js';
 import {
   checkRoom,
@@ -41,9 +41,9 @@ async function copyPlain(ctx: MoveContext, move: Move, target: Tier): Promise<Ou
   move.total = 2 * inode.size;
   move.done = 0;
   const path = tiers.backingPath(source, move.ino);
-  const fill = (out: number) =>
+  const fill: Fill = (out, meanwhile) =>
     withSource(path, inode, (fd) =>
-      controlled(move, (control) => native.copyFile(fd, out, control)),
+      controlled(move, (control) => native.copyFile(fd, out, control, meanwhile)),
     );
   return replaceBacking(ctx, move, target, source, fill, () => {
     return activity.changeCount(move.ino) === count;
@@ -59,8 +59,10 @@ async function hydrate(ctx: MoveContext, move: Move, target: Tier): Promise<Outc
   move.total = 2 * size;
   move.done = 0;
   const plan = await content.openFor(move.ino);
-  const fill = async (out: number) => {
-    const written = await controlled(move, (control) => native.hydrate(plan, out, control));
+  const fill: Fill = async (out, meanwhile) => {
+    const written = await controlled(move, (control) =>
+      native.hydrate(plan, out, control, meanwhile),
+    );
     if (digest === '' || written.digest.toString('hex') === digest) return written;
     throw new MoveError(
       'EIO',
@@ -83,7 +85,7 @@ async function replaceBacking(
   move: Move,
   target: Tier,
   source: Tier | null,
-  fill: (fd: number) => Promise<{ bytes: number; digest: Buffer }>,
+  fill: Fill,
   unchanged: (inode: Inode) => boolean,
 ): Promise<Outcome> {
   const { tiers } = ctx.deps;

@@ -257,7 +257,8 @@ onEach(
     const used = usedBytes(directory);
     assert.equal(copied.bytes, 40 * MiB);
     assert.equal(await sharedOf(target), 16 * MiB);
-    assert.deepEqual(await withFile(target, 'r', (fd) => native.digestFile(fd)), copied);
+    const { digest } = await withFile(target, 'r', (fd) => native.digestFile(fd));
+    assert.deepEqual([digest, copied.found], [copied.digest, copied.digest]);
     rmSync(path);
     assert.ok(usedBytes(directory) > used - MiB, 'the copy took space of its own');
     assert.ok(readFileSync(target).subarray(0, data.length).equals(data));
