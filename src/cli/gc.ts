@@ -7,12 +7,18 @@ import type { Verb } from './verb.js';
 
 export const gcVerb: Verb = {
   name: 'gc',
-  usage: '[MOUNTPOINT]',
+  usage: '[MOUNTPOINT] [--unknown]',
   summary: 'give back the space of packs that are mostly deleted files, now',
-  flags: {},
+  flags: {
+    unknown: {
+      type: 'boolean',
+      help: 'also packs that a newer namespace wrote than this one, which is a restored copy',
+    },
+  },
   arity: [0, 1],
-  async run({ positionals, output }) {
-    output.result(await askMount<FullReclaimReport>(positionals[0], 'gc'), reportLines);
+  async run({ positionals, has, output }) {
+    const args = { unknown: has('unknown') };
+    output.result(await askMount<FullReclaimReport>(positionals[0], 'gc', args), reportLines);
     return ExitCode.done;
   },
 };

@@ -208,6 +208,7 @@ type Keeping = Pick<
   | 'relocate'
   | 'reclaim'
   | 'reclaimAll'
+  | 'giveUpAdopted'
   | 'keepParity'
   | 'recover'
   | 'heal'
@@ -223,9 +224,10 @@ function keeping(parts: ContentParts): Keeping {
     relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
+    giveUpAdopted: () => giveUpAdopted(parts),
     keepParity: () => oneReclaim(keepParity),
-    async recover() {
-      await recover(parts);
+    async recover(isOlder = false) {
+      await recover(parts, isOlder);
       parts.zeros.count().catch((error: unknown) => {
         parts.log.warn({ err: error }, 'the zeros of packed files could not be counted');
       });
@@ -240,6 +242,12 @@ function keeping(parts: ContentParts): Keeping {
       await parts.store.commit();
     },
   };
+}
+
+function giveUpAdopted({ packs }: ContentParts): void {
+  for (const { packId, state } of packs.all()) {
+    if (state === 'adopted') packs.setState(packId, 'sealed');
+  }
 }
 
 async function sealOpenPacks({ writers }: ContentParts): Promise<void> {

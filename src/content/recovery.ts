@@ -6,8 +6,8 @@
  *   that tail. Where the index does, the medium lost what it had confirmed: it is reported, the chunks are
  *   marked bad so that new data heals them, and nothing is cut.
  * - A pack file that the catalogue does not know (the namespace is an older copy) is taken in if it is of
- *   this volume and its number not far beyond the next, heals what the index misses, and is never removed. Other
- *   files are left and reported.
+ *   this volume and its number not far beyond the next, heals what the index misses, and is kept until a person says that
+ *   it is not needed. So is an open pack of an older copy that became longer since. Other files are left and reported.
  */
 import { readdir } from 'node:fs/promises';
 import { native, type PackScan } from '../native.js';
@@ -22,7 +22,8 @@ import { bury, countLive, doom } from './removal.js';
 import { giveWay } from './turns.js';
 import type { ChunkLocation } from './types.js';
 
-export async function recover(parts: ContentParts): Promise<void> {
+/** `isOlder`: the namespace is an older copy than the packs. */
+export async function recover(parts: ContentParts, isOlder: boolean): Promise<void> {
   const found = new Map<Tier, Set<number>>();
   for (const tier of parts.tiers.tiers) {
     if (tier.state !== 'missing') found.set(tier, await packFiles(parts, tier));
@@ -30,7 +31,8 @@ export async function recover(parts: ContentParts): Promise<void> {
   const unknown = unknownFiles(parts, found);
   // As it is before any is taken in: files that are each a little further on must not lead far either.
   const farthest = parts.packs.next + MAX_PACKS_AHEAD;
-  for (const [tier, files] of found) await recoverKnown(parts, tier, files);
+  for (const [tier, files] of found) noteLost(parts, tier, files);
+  for (const [tier, files] of found) await recoverKnown(parts, tier, files, isOlder);
   // Only now: what is known to be lost is what unknown packs can heal.
   for (const { tier, packId } of unknown) {
     await recoverUnknown(parts, tier, packId, farthest);
@@ -47,13 +49,23 @@ function unknownFiles(
   );
 }
 
-async function recoverKnown(parts: ContentParts, tier: Tier, files: Set<number>): Promise<void> {
+function noteLost(parts: ContentParts, tier: Tier, files: Set<number>): void {
   for (const record of [...parts.packs.all()]) {
-    if (record.tier !== tier.id) continue;
-    if (!files.has(record.packId)) recoverLost(parts, record);
-    else if (tier.state === 'read-only') continue;
-    else if (record.state === 'doomed') await bury(parts, record.packId);
-    else if (record.state === 'open') await recoverOpen(parts, record);
+    if (record.tier === tier.id && !files.has(record.packId)) recoverLost(parts, record);
+  }
+}
+
+async function recoverKnown(
+  parts: ContentParts,
+  tier: Tier,
+  files: Set<number>,
+  isOlder: boolean,
+): Promise<void> {
+  if (tier.state === 'read-only') return;
+  for (const record of [...parts.packs.all()]) {
+    if (record.tier !== tier.id || !files.has(record.packId)) continue;
+    if (record.state === 'doomed') await bury(parts, record.packId);
+    else if (record.state === 'open') await recoverOpen(parts, record, isOlder);
   }
 }
 
@@ -77,16 +89,22 @@ function recoverLost({ packs, log }: ContentParts, { packId, tier, live }: PackR
   log.error({ pack: packId, tier }, 'a pack is lost: its file is not there');
 }
 
-async function recoverOpen(parts: ContentParts, record: PackRecord): Promise<void> {
+async function recoverOpen(
+  parts: ContentParts,
+  record: PackRecord,
+  isOlder: boolean,
+): Promise<void> {
   const { packs, log } = parts;
   const path = packs.path(record.packId);
+  const before = record.size;
   try {
-    if (record.live === 0) return await removeUnused(parts, record);
+    if (record.live === 0 && !isOlder) return await removeUnused(parts, record);
     const scan = await scanMended(parts, record);
     const lost = await findLost(parts, record, scan);
     if (lost.some(({ location }) => location.offset >= scan.validLength)) return;
     packs.resize(record.packId, await native.repairPack(path, scan.validLength));
-    packs.setState(record.packId, 'sealed');
+    if (isOlder) await takeBack(parts, path, scan);
+    packs.setState(record.packId, isOlder && scan.validLength > before ? 'adopted' : 'sealed');
   } catch (error) {
     log.error({ pack: record.packId, path, err: error }, 'an open pack could not be sealed');
   }
@@ -195,13 +213,19 @@ async function recoverUnknown(
 
 /** @returns how many chunks the index finds again in it. */
 async function adoptPack(parts: ContentParts, tier: Tier, scan: PackScan): Promise<number> {
-  const { packs, index, tiers } = parts;
   const { packId, fileLength: size } = scan;
-  packs.adopt({ packId, tier: tier.id, size, live: 0, sealed: true, state: 'adopted' });
+  parts.packs.adopt({ packId, tier: tier.id, size, live: 0, sealed: true, state: 'adopted' });
+  return takeBack(parts, parts.tiers.packPath(tier, packId), scan);
+}
+
+/** Has the index find in a pack what it has nowhere else. @returns how many chunks */
+async function takeBack(parts: ContentParts, path: string, scan: PackScan): Promise<number> {
+  const { index } = parts;
+  const { packId } = scan;
   const wanted = await lostIn(parts, scan);
   if (wanted.length === 0) return 0;
   // An index says what was written. What the index of the volume is to point to is read before.
-  const { bad } = await native.scanPack(tiers.packPath(tier, packId), true);
+  const { bad } = await native.scanPack(path, true);
   const damaged = new Set(bad);
   let healed = 0;
   for (const i of wanted) {

@@ -208,8 +208,13 @@ export interface ContentStore {
   reclaimAll(): Promise<FullReclaimReport>;
   /** Makes parity for some of the packs that have none. */
   keepParity(): Promise<void>;
-  /** Seals or continues what a crash left open; cuts torn tails. Called once before serving. */
-  recover(): Promise<void>;
+  /** From now on packs that were written under another namespace are reclaimed like others. */
+  giveUpAdopted(): void;
+  /**
+   * Seals or continues what a crash left open; cuts torn tails. Called once before serving. `isOlder`: the namespace is an
+   * older copy, and packs have what it does not know.
+   */
+  recover(isOlder?: boolean): Promise<void>;
   /** Seals open packs. */
   close(): Promise<void>;
 }

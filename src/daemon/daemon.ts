@@ -24,6 +24,7 @@ import { createDamageControl } from './damage.js';
 import { openControl } from './control.js';
 import { detach, isMounted, raiseReadAhead } from './kernel-mount.js';
 import { openParts, type Parts } from './parts.js';
+import { keepNamespaceCopies } from './namespace-copies.js';
 import type { MountPlan } from './preflight.js';
 import { createHandlers } from './requests/index.js';
 import { createTeardown, type Teardown } from './teardown.js';
@@ -58,6 +59,8 @@ export async function startDaemon(plan: MountPlan, log: Log, start: Start): Prom
     const control = await openControl(plan.directory, handlers, log);
     teardown.add('close the control socket', () => control.close());
     teardown.add('end checks', () => stopping.cancel());
+    const copies = keepNamespaceCopies(parts);
+    teardown.add('end copying the namespace', () => copies.stop());
     log.info({ volume: plan.directory, mountpoint: plan.mountpoint }, 'mounted');
     return daemonOf(plan, connection, teardown, log);
   } catch (error) {

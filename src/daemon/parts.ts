@@ -19,6 +19,7 @@ import { largestPacked } from '../content/limits.js';
 import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
+import { followTiers, newerThanStore } from '../integrity/restored.js';
 import { createMigration } from '../migration/migration.js';
 import { recoverJobs } from '../migration/recover.js';
 import type { Migration } from '../migration/types.js';
@@ -30,9 +31,11 @@ import { compileRules, type RuleSet } from '../policy/rules.js';
 import { setCleanMark, takeCleanMark } from '../store/clean-mark.js';
 import { openStore } from '../store/store.js';
 import type { Store } from '../store/types.js';
-import { openTierSet } from '../tiers/tier-set.js';
+import { configuredTiers, openTierSet } from '../tiers/tier-set.js';
 import type { TierSet } from '../tiers/types.js';
+import { beginGeneration } from './generation.js';
 import { lockVolume } from './lock.js';
+import { namespaceWayOut, refuseWithoutNamespace } from './lost-namespace.js';
 import type { MountPlan } from './preflight.js';
 import type { Teardown } from './teardown.js';
 
@@ -62,7 +65,7 @@ export async function openVolume(
   const lock = await lockVolume(plan.directory, mountpoint);
   teardown.add('unlock the volume', () => lock.release());
   await tiersArrive();
-  const store = await openVolumeStore(plan.directory);
+  const store = await openVolumeStore(plan);
   teardown.add('close the store', () => store.close());
   const tiers = await openTierSet({
     volume: plan.volume,
@@ -72,7 +75,8 @@ export async function openVolume(
     store,
     log,
   });
-  const namespace = openNamespace(store);
+  const newer = await newerThanStore(store, tiers);
+  const namespace = openNamespace(store, newer?.beginAt);
   teardown.add('make everything durable', () => makeDurable({ plan, store, tiers, log }));
   const opened = openContentStore({
     store,
@@ -81,9 +85,11 @@ export async function openVolume(
     chunking: plan.volume.chunking,
     log,
   });
-  await opened.recover();
+  await opened.recover(newer !== undefined);
   teardown.add('close the content store', () => opened.close());
   const content = { ...opened, heal: healWhereAllowed(plan.settings, opened) };
+  if (newer) await followTiers({ store, namespace, tiers, content, log }, newer);
+  await beginGeneration(store, tiers, log);
   return { plan, store, tiers, namespace, content, log };
 }
 
@@ -153,11 +159,18 @@ function healWhereAllowed(settings: Settings, content: ContentStore): ContentSto
   return async (names) => (settings.mount.readOnly ? [] : content.heal(names));
 }
 
-async function openVolumeStore(directory: string): Promise<Store> {
+async function openVolumeStore({ directory, volume, settings }: MountPlan): Promise<Store> {
+  const namespace = join(directory, 'namespace');
+  const tiers = configuredTiers({ volume, overrides: settings.tierDirectories });
+  const place = { directory: namespace, volumeId: volume.id, tiers };
+  await refuseWithoutNamespace(place);
   try {
-    return await openStore(join(directory, 'namespace'));
+    return await openStore(namespace);
   } catch (error) {
-    throw new CoralError(ExitCode.unusable, (error as Error).message, { cause: error });
+    const { message } = error as Error;
+    const way = await namespaceWayOut(place);
+    const text = way === undefined ? message : `${message}; if the disk is well, ${way}`;
+    throw new CoralError(ExitCode.unusable, text, { cause: error });
   }
 }
 

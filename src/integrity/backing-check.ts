@@ -5,8 +5,10 @@ import { dirname } from 'node:path';
 import { errnoOf } from '../content/errors.js';
 import { giveWay } from '../content/turns.js';
 import type { Inode, Namespace } from '../namespace/types.js';
-import type { Tier } from '../tiers/types.js';
-import { nameInode, type CheckDeps, type Findings } from './report.js';
+import { native } from '../native.js';
+import { BACKTRACE_XATTR, decodeBacktrace, pathIn } from '../tiers/backtrace.js';
+import type { Tier, TierSet } from '../tiers/types.js';
+import { decodeName, nameInode, type CheckDeps, type Findings } from './report.js';
 import { walkInodes } from './walks.js';
 
 const S_IFMT = 0o170000;
@@ -103,8 +105,19 @@ async function checkDirectory(
     // In the same turn: a move that has ended since the directory was listed took it away.
     if (!existsSync(path)) continue;
     const subject = `tier ${tier.name}`;
-    const detail = `no file has its bytes in ${path}`;
+    const detail = `no file has its bytes in ${path}${whatItWas(tiers, path)}`;
     report({ what: 'left-over', subject, detail, repair: LEFT_OVER });
   }
   await giveWay();
+}
+
+/** As its backtrace has it, where that can be read. */
+function whatItWas({ volumeId }: TierSet, path: string): string {
+  try {
+    const backtrace = decodeBacktrace(native.getXattr(path, BACKTRACE_XATTR) ?? Buffer.alloc(0));
+    const name = backtrace?.volumeId === volumeId ? pathIn(backtrace) : undefined;
+    return name === undefined ? '' : `, which was ${decodeName(name)}`;
+  } catch {
+    return '';
+  }
 }

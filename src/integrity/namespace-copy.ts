@@ -5,8 +5,9 @@
  * a copy of a large volume would not fit in memory, where the compressor works. It is built beside the old
  * one and renamed over it when it is durable, so that a tier always has a whole copy, the old or the new.
  */
-import { stat } from 'node:fs/promises';
+import { access, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errnoName } from '../config/errors.js';
 import { packDirectory } from '../content/packs.js';
 import type { Store } from '../store/types.js';
 import type { Tier, TierSet } from '../tiers/types.js';
@@ -33,6 +34,28 @@ export async function copyNamespace(store: Store, tiers: TierSet): Promise<Names
 /** `<tier>/.coral-reef/namespace-copy` */
 export function namespaceCopyPath(tiers: TierSet, tier: Tier): string {
   return join(dirname(packDirectory(tiers, tier)), 'namespace-copy');
+}
+
+/**
+ * Before the first copy of a namespace that is itself an older copy: a newer one may be among those that it would replace,
+ * and they stay as `data.mdb.1`, unless there is one of these.
+ */
+export async function keepCopies(tiers: TierSet): Promise<void> {
+  for (const tier of tiers.tiers) {
+    if (tier.state !== 'ok' && tier.state !== 'full') continue;
+    const copy = join(namespaceCopyPath(tiers, tier), 'data.mdb');
+    if (await isThere(`${copy}.1`)) continue;
+    await rename(copy, `${copy}.1`).catch((error: unknown) => {
+      if (errnoName(error) !== 'ENOENT') throw error;
+    });
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function copyToTier(store: Store, tiers: TierSet, tier: Tier): Promise<NamespaceCopy> {

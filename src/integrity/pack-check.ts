@@ -68,12 +68,15 @@ async function checkUnknownPacks({ store, tiers }: CheckDeps, { report }: Findin
     if (tier.state === 'missing') continue;
     for (const packId of await packFiles({ tiers }, tier)) {
       const record = known.get(packId);
-      if (record?.tier === tier.id && record.state !== 'adopted') continue;
+      // One that was taken in and that files need by now is a pack like others.
+      if (record?.tier === tier.id && (record.state !== 'adopted' || record.live > 0)) continue;
       report({
         what: 'unknown-pack',
         subject: `tier ${tier.name}`,
         detail: `${tiers.packPath(tier, packId)} was not written under this namespace`,
-        repair: 'it is kept; remove it by hand if the namespace is known to be the newest',
+        repair: record
+          ? 'it is kept; if no newer copy of the namespace is to be had: coral-reef gc --unknown'
+          : 'it is kept; look where it comes from',
       });
     }
   }

@@ -33,17 +33,21 @@ interface CountersRecord {
   opening: number;
 }
 
-/** `firstIno` is the first number of a new namespace. */
-export function createCounters(store: Store, firstIno: number): Counters {
+/**
+ * `firstIno` is the first number of a new namespace. `beginAt`, for one that is an older copy: numbers below it may have
+ * been given out since; none is used, and none counts as unrecorded. That is part of the current group.
+ */
+export function createCounters(store: Store, firstIno: number, beginAt?: number): Counters {
   const meta = store.table(META_TABLE);
   const opening = openings(store);
   const last = decode(meta.get(COUNTERS_KEY)) ?? { next: firstIno, inodes: 0, opening: 1 };
-  let next = last.next + RESERVE * (opening - last.opening);
-  let written = { next, inodes: last.inodes };
+  const earlier = beginAt === undefined ? opening - last.opening : 0;
+  let next = Math.max(last.next + RESERVE * (opening - last.opening), beginAt ?? 0);
+  let written = { next: beginAt === undefined ? next : NaN, inodes: last.inodes };
   let durableNext = next;
   const counters: Counters = {
     inodes: last.inodes,
-    unrecorded: Array.from({ length: opening - last.opening }, (_, count) => ({
+    unrecorded: Array.from({ length: earlier }, (_, count) => ({
       from: last.next + RESERVE * count,
       to: last.next + RESERVE * (count + 1),
     })),
@@ -58,7 +62,7 @@ export function createCounters(store: Store, firstIno: number): Counters {
 
     write() {
       // One group is in flight at a time: as this one leaves, the one before it has landed.
-      if (store.failed === null) durableNext = written.next;
+      if (store.failed === null && !Number.isNaN(written.next)) durableNext = written.next;
       const { inodes } = counters;
       if (next === written.next && inodes === written.inodes) return;
       meta.put(COUNTERS_KEY, encode({ next, inodes, opening }));

@@ -17,19 +17,23 @@ export interface NamespaceParts {
   hash?: NameHash;
   /** Number of decoded inodes to keep. */
   cachedInodes?: number;
+  beginAt?: number;
 }
 
 const ROOT_MODE = 0o40755;
 const MAX_DEPTH = 4096;
 const MAX_TARGET_BYTES = 4095;
 
-/** Opens the namespace of a store; a new one gets its root directory. One per store. */
-export function openNamespace(store: Store): Namespace {
-  return createNamespace(store, {});
+/**
+ * Opens the namespace of a store; a new one gets its root directory. One per store. `beginAt`: the store is an older copy,
+ * inode numbers below this may have been given out since; commit before anything gets a number.
+ */
+export function openNamespace(store: Store, beginAt?: number): Namespace {
+  return createNamespace(store, { beginAt });
 }
 
 export function createNamespace(store: Store, parts: NamespaceParts): Namespace {
-  const counters = createCounters(store, ROOT_INO + 1);
+  const counters = createCounters(store, ROOT_INO + 1, parts.beginAt);
   const unsettled = createNumberSet(store.table('unsettled'));
   const orphans = createNumberSet(store.table('orphans'));
   const spares = createNumberSet(store.table('spares'));
@@ -38,6 +42,7 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
   const cached = parts.cachedInodes ?? CACHED_INODES;
   const inodes = createInodes({ store, counters, unsettled, cached });
   store.beforeCommit(() => counters.write());
+  if (parts.beginAt !== undefined) store.touch();
   if (inodes.get(ROOT_INO) === undefined) createRoot(inodes);
   return {
     ...entries,

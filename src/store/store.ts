@@ -100,6 +100,7 @@ function openRoot(directory: string, create: boolean): Root {
 
 class GroupCommitStore implements Store {
   failed: Error | null = null;
+  groups = 0;
   private readonly tables = new Map<string, GroupedTable>();
   private readonly hooks: (() => void)[] = [];
   private readonly limits: Required<StoreOptions>;
@@ -112,6 +113,8 @@ class GroupCommitStore implements Store {
   /** The group being written. */
   private flight: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
+  /** One at a time: two may be for one directory. */
+  private copying: Promise<void> = Promise.resolve();
   private closed = false;
   private readonly residence: Residence;
 
@@ -153,8 +156,12 @@ class GroupCommitStore implements Store {
     return this.writes > 0 ? this.queueFlush() : (this.flight ?? Promise.resolve());
   }
 
-  async copyTo(directory: string): Promise<void> {
-    await replaceCopy(directory, (into) => this.root.backup(into, true));
+  copyTo(directory: string): Promise<void> {
+    const copying = this.copying
+      .catch(() => undefined)
+      .then(() => replaceCopy(directory, (into) => this.root.backup(into, true)));
+    this.copying = copying;
+    return copying;
   }
 
   close(): Promise<void> {
@@ -224,6 +231,7 @@ class GroupCommitStore implements Store {
       this.bytes += bytes;
       throw error;
     }
+    this.groups++;
     this.root.resetReadTxn();
     for (const table of this.tables.values()) table.settle();
   }

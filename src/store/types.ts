@@ -32,6 +32,8 @@ export interface Store {
   commit(): Promise<void>;
   /** True while something is not durable yet. */
   readonly pending: boolean;
+  /** Transactions since it was opened: another number means that something changed. */
+  readonly groups: number;
   /**
    * Why the last group could not be written, until one is (`code` is an errno name, `ENOSPC` ...).
    * While it is set, whoever changes things should refuse to: nothing becomes durable.

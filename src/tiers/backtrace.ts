@@ -93,6 +93,12 @@ export function decodeBacktrace(value: Buffer): Backtrace | undefined {
   };
 }
 
+/** Where the file was when it got its place, `/a/b` as bytes in latin1; undefined where that is not known to the root. */
+export function pathIn({ ancestors, complete }: Backtrace): string | undefined {
+  if (!complete || ancestors.length === 0) return undefined;
+  return ancestors.reduce((below, { name }) => `/${name}${below}`, '');
+}
+
 function ancestorsOf(
   namespace: Namespace,
   inode: Inode,

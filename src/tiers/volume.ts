@@ -3,21 +3,18 @@
  * each mount. Format: README.md here.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  mkdir,
-  open,
-  readFile,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  rmdir,
-  stat,
-} from 'node:fs/promises';
+import { mkdir, readFile, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { errnoName, reasonOf, usageError } from '../config/errors.js';
 import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
 import { markerPath, readMarker, TIER_FORMAT, treePath } from './marker.js';
+import {
+  incomingPath,
+  nameIncoming,
+  syncDirectory,
+  writeDurably,
+  writeIncoming,
+} from './durable-json.js';
 import { detectMedium } from './medium.js';
 import type { Medium, TierConfig, VolumeConfig } from './types.js';
 import { MEDIA } from './types.js';
@@ -250,36 +247,5 @@ async function directoriesIn(tree: string, prefix = ''): Promise<string[]> {
   } catch (error) {
     if (errnoName(error) === 'ENOENT') return [];
     throw error;
-  }
-}
-
-async function writeDurably(path: string, value: object, mode: number): Promise<void> {
-  await writeIncoming(path, value, mode);
-  await nameIncoming(path);
-}
-
-const incomingPath = (path: string): string => `${path}.new`;
-
-async function writeIncoming(path: string, value: object, mode: number): Promise<void> {
-  const file = await open(incomingPath(path), 'w', mode);
-  try {
-    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function nameIncoming(path: string): Promise<void> {
-  await rename(incomingPath(path), path);
-  await syncDirectory(dirname(path));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -3,8 +3,10 @@ import type { FullReclaimReport } from '../../content/types.js';
 import type { Parts } from '../parts.js';
 import { mustBeWritable } from './find.js';
 
-export async function gc(parts: Parts): Promise<FullReclaimReport> {
+/** Arguments: `unknown`, also what lies in packs that were written under another namespace. */
+export async function gc(parts: Parts, args: Record<string, unknown>): Promise<FullReclaimReport> {
   mustBeWritable(parts);
+  if (args['unknown'] === true) parts.content.giveUpAdopted();
   await parts.filesystem.releaseDeleted();
   return parts.migration.unpaused(() => parts.content.reclaimAll());
 }

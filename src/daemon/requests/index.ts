@@ -31,7 +31,7 @@ export function createHandlers(parts: Parts, stopping: CopyControl): Handlers {
     migration: (args) => migration(parts, args),
     policy: () => policy(parts),
     remount: createRemount(parts),
-    gc: () => gc(parts),
+    gc: (args) => gc(parts, args),
     scrub: (_args, progress) => scrubAll(checkable(parts, stopping), progress),
     fsck: (args, progress) =>
       checkVolume(checkable(parts, stopping), { deep: args['deep'] === true, progress }),

@@ -8,6 +8,7 @@ import { checkTierNames } from '../../config/settings.js';
 import type { KernelMount } from '../../config/types.js';
 import { setLevel } from '../../observe/log.js';
 import type { Handler } from '../control.js';
+import { beginGeneration } from '../generation.js';
 import type { RemountDocument } from '../documents.js';
 import { makeDurable, type Parts } from '../parts.js';
 import { settingsFor, type MountPlan } from '../preflight.js';
@@ -32,6 +33,8 @@ export function createRemount(parts: Parts): Handler {
 
   async function becomeWritable(): Promise<void> {
     await parts.tiers.setReadOnly(false);
+    // Copies of the namespace were made when it became read-only.
+    await beginGeneration(parts.store, parts.tiers, parts.log);
     setMount(parts.plan, { readOnly: false });
     if (!pausedBefore && parts.plan.settings.migrateRate !== 0) parts.migration.resume();
   }
