@@ -40,7 +40,9 @@ export const scrubVerb: Verb = {
   name: 'scrub',
   usage: '[MOUNTPOINT]',
   summary: 'read all that has a checksum: packs, and plain copies of packed files',
-  details: ['Exit code 1 where damage was found that could not be healed.'],
+  details: [
+    'Exit code 1 where damage was found that could not be healed, or a tier is not there to be read.',
+  ],
   flags: {},
   arity: [0, 1],
   async run({ positionals, output }) {

@@ -8,6 +8,7 @@ import { checkEntries, checkInodes } from './namespace-check.js';
 import { checkPacks } from './pack-check.js';
 import { checkRecipes } from './recipe-check.js';
 import {
+  identity,
   nothingChecked,
   runCheck,
   type CheckDeps,
@@ -42,5 +43,7 @@ export async function checkVolume(deps: CheckDeps, options: FsckOptions): Promis
   }
   if (!options.deep) return report;
   const { healed, problems } = await scrub(deps, options.progress);
-  return { ...report, healed, problems: [...report.problems, ...problems] };
+  const known = new Set(report.problems.map(identity));
+  const others = problems.filter((problem) => !known.has(identity(problem)));
+  return { ...report, healed, problems: [...report.problems, ...others] };
 }

@@ -3,6 +3,7 @@ import { errnoOf } from '../content/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import { type HotCopy, lookAtHotCopy } from '../tiers/hot-copy.js';
+import type { TierWatch } from './missing-tiers.js';
 import {
   type CheckDeps,
   type CheckProgress,
@@ -20,10 +21,11 @@ export interface HotCopyReport {
   problems: Problem[];
 }
 
-/** Reads each, as its medium has it. */
+/** Reads each, as its medium has it. Of tiers that are not there `watch` knows. */
 export async function scrubHotCopies(
   deps: CheckDeps,
-  progress?: CheckProgress,
+  progress: CheckProgress | undefined,
+  watch: TierWatch,
 ): Promise<HotCopyReport> {
   const report: HotCopyReport = { copies: 0, healed: 0, problems: [] };
   let done = 0;
@@ -32,7 +34,7 @@ export async function scrubHotCopies(
     done++;
     if (!isHotCopy(deps, inode)) continue;
     progress?.({ done, total: deps.namespace.counts.inodes });
-    await check(deps, inode, report);
+    await check(deps, watch, inode, report);
   }
   return report;
 }
@@ -43,10 +45,15 @@ function isHotCopy({ content }: CheckDeps, inode: Inode): boolean {
   return isBoth && !unsettled && nlink > 0;
 }
 
-async function check(deps: CheckDeps, before: Inode, report: HotCopyReport): Promise<void> {
+async function check(
+  deps: CheckDeps,
+  watch: TierWatch,
+  before: Inode,
+  report: HotCopyReport,
+): Promise<void> {
   const { ino, plainTier, digest } = before;
   const tier = deps.tiers.byId(plainTier);
-  if (!tier || tier.state === 'missing') return;
+  if (!tier || !watch.isThere(tier)) return;
   const path = deps.tiers.backingPath(tier, ino);
   const found = await look(deps, path, before);
   checkRunning(deps);

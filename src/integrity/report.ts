@@ -105,7 +105,8 @@ async function runOnce(
   return { checked, problems };
 }
 
-function identity({ what, subject, detail }: Problem): string {
+/** Equal for what two checks say of the same thing. */
+export function identity({ what, subject, detail }: Problem): string {
   return `${what}\n${subject}\n${detail}`;
 }
 

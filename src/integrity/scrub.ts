@@ -13,6 +13,7 @@ import { native, type PackScan } from '../native.js';
 import { affectedFiles } from './affected-files.js';
 import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
+import { watchTiers, type TierWatch } from './missing-tiers.js';
 import { checkRunning, type CheckDeps, type CheckProgress, type Problem } from './report.js';
 
 export interface ScrubReport {
@@ -33,13 +34,20 @@ export async function scrub(
   deps: CheckDeps,
   progress?: CheckProgress,
 ): Promise<ScrubReport & { copies: number }> {
-  const report = await scrubPacks(deps, progress);
-  const hot = await scrubHotCopies(deps, progress);
+  const watch = watchTiers(deps.tiers);
+  const report = await scrubPacks(deps, progress, watch);
+  const hot = await scrubHotCopies(deps, progress, watch);
   const healed = hot.healed + report.healed;
-  return { ...report, healed, copies: hot.copies, problems: [...report.problems, ...hot.problems] };
+  const problems = [...watch.problems(), ...report.problems, ...hot.problems];
+  return { ...report, healed, copies: hot.copies, problems };
 }
 
-export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Promise<ScrubReport> {
+/** Of tiers that are not there `watch` knows. */
+export async function scrubPacks(
+  deps: CheckDeps,
+  progress?: CheckProgress,
+  watch: TierWatch = watchTiers(deps.tiers),
+): Promise<ScrubReport> {
   const report: ScrubReport = {
     packs: 0,
     chunks: 0,
@@ -53,7 +61,7 @@ export async function scrubPacks(deps: CheckDeps, progress?: CheckProgress): Pro
   for (const [done, { packId, tier: tierId, state }] of packs.entries()) {
     progress?.({ done, total: packs.length });
     const tier = deps.tiers.byId(tierId);
-    if (!tier || tier.state === 'missing' || state === 'doomed') continue;
+    if (!tier || state === 'doomed' || !watch.isThere(tier)) continue;
     await scrubPack(deps, packId, deps.tiers.packPath(tier, packId), damaged, report);
   }
   report.healed = await heal(deps, damaged);

@@ -1,5 +1,6 @@
 /** Tiers: each is there, and what is accounted to it is the sum of what lies on it. */
 import type { Tier } from '../tiers/types.js';
+import { missingTier } from './missing-tiers.js';
 import type { CheckDeps, Findings } from './report.js';
 import { walkInodes } from './walks.js';
 
@@ -11,7 +12,7 @@ export async function checkTiers(deps: CheckDeps, findings: Findings): Promise<v
   const packed = packedByTier(deps);
   for (const tier of deps.tiers.tiers) {
     const { plainBytes, packedBytes } = deps.tiers.usage(tier);
-    if (tier.state === 'missing') reportMissing(tier, findings);
+    if (tier.state === 'missing') findings.report(missingTier(tier));
     reportDifference(tier, 'plain', plainBytes, plain.get(tier.id) ?? 0, findings);
     reportDifference(tier, 'packed', packedBytes, packed.get(tier.id) ?? 0, findings);
   }
@@ -33,11 +34,6 @@ function packedByTier({ content }: CheckDeps): Map<number, number> {
 
 function add(bytes: Map<number, number>, tier: number, more: number): void {
   bytes.set(tier, (bytes.get(tier) ?? 0) + more);
-}
-
-function reportMissing({ name, problem }: Tier, { report }: Findings): void {
-  const detail = problem ?? 'its disk is not there';
-  report({ what: 'no-tier', subject: `tier ${name}`, detail, repair: 'bring its disk back' });
 }
 
 function reportDifference(

@@ -234,6 +234,24 @@ scenario('scrub and fsck find nothing wrong where nothing is', {}, async (volume
   assert.equal((await volume.run('scrub', volume.mountpoint)).code, 0);
 });
 
+scenario(
+  'scrub fails while the disk of a tier is not there',
+  { mount: ['missing-tier=degraded'] },
+  async (volume) => {
+    await put(volume.at('a'), noise(3 * MiB));
+    await volume.demote('a');
+    await volume.unmount();
+    await rename(volume.tier('hdd'), `${volume.root}/away`);
+    await volume.mount(['missing-tier=degraded']);
+    const { code, stdout } = await volume.run('scrub', volume.mountpoint);
+    assert.equal(code, 1);
+    assert.match(stdout, /^tier hdd: .*; bring its disk back\nscrub: 1 problem \(0 packs/);
+    await rename(`${volume.root}/away`, volume.tier('hdd'));
+    await volume.remount();
+    await volume.must('scrub', volume.mountpoint);
+  },
+);
+
 const STOPPED: Record<string, (v: TestVolume) => Promise<unknown>> = {
   'moves are paused': (v) => v.must('migration', 'pause', v.mountpoint),
   'migrate-rate is 0': (v) => v.remount(['migrate-rate=0']),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { checkVolume } from '../../src/integrity/fsck.js';
 import { copyNamespace, namespaceCopyPath } from '../../src/integrity/namespace-copy.js';
@@ -112,6 +113,25 @@ test('scrub finds what lies in a pack that another one took the place of', async
   copyFileSync(first, second);
   const report = await scrubPacks(volume.deps);
   assert.deepEqual(report.affected, [two.ino]);
+});
+
+test('scrub names a tier that it could not read, and fsck --deep does so once', async () => {
+  const { tiers, directory } = volume.bench;
+  await addPackedFile(volume, 'one', randomBytes(1, MIB));
+  const [, hdd] = tiers.tiers;
+  renameSync(hdd.path, join(directory, 'away'));
+  await tiers.refresh();
+  const { packs, problems } = await scrub(volume.deps);
+  assert.equal(packs, 0);
+  assert.deepEqual(
+    problems.map(({ what, subject }) => [what, subject]),
+    [['no-tier', 'tier hdd']],
+  );
+  const found = (await fsck(volume, true)).filter(({ what }) => what === 'no-tier');
+  assert.deepEqual(found, problems);
+  renameSync(join(directory, 'away'), hdd.path);
+  await tiers.refresh();
+  await assertClean(volume, true);
 });
 
 test('a check says how far it is and has one line for each problem', async () => {
