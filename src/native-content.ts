@@ -232,7 +232,10 @@ export interface NativeContent {
   ): Promise<EncodedChunks>;
   /** Creates the file exclusively (EEXIST). `packId` is repeated in its header. */
   createPackWriter(path: string, packId: number, volumeId: Buffer): PackWriter;
-  /** Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. */
+  /**
+   * Reads a pack, sealed by its index or by walking the records. `deep` decodes and hashes each. @throws EIO where that is
+   * no regular file, EBADMSG where it is no pack
+   */
   scanPack(path: string, deep: boolean): Promise<PackScan>;
   /** Cuts a torn tail off and seals: the crash recovery of an open pack. @returns the final length. */
   repairPack(path: string, validLength: number): Promise<number>;
@@ -244,7 +247,8 @@ export interface NativeContent {
   /**
    * Looks at records of a pack, and at those before them in their chains; what is damaged is written anew where the
    * pack's parity has it. @returns for each record 1 where it decodes to its chunk now, else 0.
-   * @throws ENOENT where there is no parity, EBADMSG where it is bad or another pack lies there, ECANCELED
+   * @throws ENOENT where there is no parity, EBADMSG where it is bad or another pack lies there, EIO where one of them is
+   * no regular file, ECANCELED
    */
   mendRecords(
     path: string,

@@ -15,6 +15,7 @@
 #include "content/parity.h"
 #include "content/plan.h"
 #include "io/copy_bytes.h"
+#include "io/files.h"
 #include "io/unique_fd.h"
 
 namespace coral {
@@ -66,13 +67,13 @@ class Mender {
 };
 
 Status Mender::Open() {
-  fd_ = UniqueFd(open(path_.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd_.valid()) return Status::FromErrno("open", path_);
+  auto status = io::OpenRegular(path_, O_RDWR, &fd_);
+  if (!status.ok()) return status;
   struct stat attributes;
   if (fstat(fd_.get(), &attributes) != 0) return Status::FromErrno("fstat", path_);
   file_length_ = static_cast<uint64_t>(attributes.st_size);
   PackIdentity found;
-  auto status = ReadIdentity(fd_.get(), file_length_, path_, &found);
+  status = ReadIdentity(fd_.get(), file_length_, path_, &found);
   if (!status.ok()) return status;
   if (found.Seed() != seed_) return Status::Error(EBADMSG, "pack identity", path_);
   return ReadParity(path_, identity_, file_length_, &parity_);

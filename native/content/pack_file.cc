@@ -10,6 +10,7 @@
 #include "content/byte_planes.h"
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
+#include "io/files.h"
 
 namespace coral {
 
@@ -109,8 +110,9 @@ Status PackFile::Open(const std::string& path, std::shared_ptr<PackFile>* pack) 
     *pack = found->second.lock();
     if (*pack != nullptr && IsSameFile((*pack)->fd(), path)) return Status::Ok();
   }
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return Status::FromErrno("open", path);
+  UniqueFd fd;
+  auto status = io::OpenRegular(path, O_RDONLY, &fd);
+  if (!status.ok()) return status;
   *pack = std::make_shared<PackFile>(std::move(fd), path);
   ForgetClosed();
   open_packs[path] = *pack;

@@ -12,6 +12,7 @@
 #include "io/copy_buffer.h"
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
+#include "io/files.h"
 
 namespace coral {
 
@@ -263,18 +264,20 @@ Status Reseal(int fd, const PackContents& contents, uint64_t end,
 }  // namespace
 
 Status ScanPack(const std::string& path, bool deep, PackContents* contents) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return Status::FromErrno("open", path);
+  UniqueFd fd;
+  auto status = io::OpenRegular(path, O_RDONLY, &fd);
+  if (!status.ok()) return status;
   if (deep) posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
   return ScanOpen({fd.get(), path, deep, *contents});
 }
 
 Status RepairPack(const std::string& path, uint64_t valid_length, uint64_t* length) {
   *length = 0;
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd.valid()) return Status::FromErrno("open", path);
+  UniqueFd fd;
+  auto status = io::OpenRegular(path, O_RDWR, &fd);
+  if (!status.ok()) return status;
   PackContents contents;
-  auto status = ScanOpen({fd.get(), path, false, contents});
+  status = ScanOpen({fd.get(), path, false, contents});
   if (!status.ok()) return status;
   // What was there a moment ago may be there again.
   if (contents.valid_length < valid_length) return Status::Error(EBADMSG, "repair", path);

@@ -11,6 +11,7 @@
 #include "content/pack_file.h"
 #include "io/copy_bytes.h"
 #include "io/copy_rate.h"
+#include "io/files.h"
 #include "io/unique_fd.h"
 
 namespace coral {
@@ -117,11 +118,12 @@ Status ReadParity(const std::string& pack_path, const PackIdentity& identity, ui
                   StoredParity* parity) {
   const auto path = ParityPath(pack_path);
   const auto bad = Status::Error(EBADMSG, "parity", path);
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return Status::FromErrno("open", path);
+  UniqueFd fd;
+  auto status = io::OpenRegular(path, O_RDONLY, &fd);
+  if (!status.ok()) return status;
   Bytes header(kHeaderSize);
   size_t got = 0;
-  auto status = ReadAt(fd.get(), header.data(), header.size(), 0, &got);
+  status = ReadAt(fd.get(), header.data(), header.size(), 0, &got);
   if (!status.ok() || got < header.size()) return bad;
   auto& [length, stripes] = *parity;
   memcpy(&length, &header[kLengthAt], sizeof length);
@@ -133,13 +135,14 @@ Status ReadParity(const std::string& pack_path, const PackIdentity& identity, ui
 }
 
 Status MakeParity(const std::string& pack_path, CopyControl& control) {
-  UniqueFd fd(open(pack_path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return Status::FromErrno("open", pack_path);
+  UniqueFd fd;
+  auto status = io::OpenRegular(pack_path, O_RDONLY, &fd);
+  if (!status.ok()) return status;
   struct stat attributes;
   if (fstat(fd.get(), &attributes) != 0) return Status::FromErrno("fstat", pack_path);
   const auto length = static_cast<uint64_t>(attributes.st_size);
   PackIdentity identity;
-  auto status = ReadIdentity(fd.get(), length, pack_path, &identity);
+  status = ReadIdentity(fd.get(), length, pack_path, &identity);
   Parity parity;
   Bytes data(kReadLength);
   for (uint64_t at = 0; status.ok() && at < length;) {

@@ -47,6 +47,19 @@ Status Open(const std::string& path, int flags, unsigned mode, UniqueFd* fd) {
   return fd->valid() ? Status::Ok() : Status::FromErrno("open", path);
 }
 
+Status OpenRegular(const std::string& path, int flags, UniqueFd* fd) {
+  Status status = Open(path, flags | O_NONBLOCK, 0, fd);
+  if (!status.ok()) return status;
+  struct stat attributes;
+  if (fstat(fd->get(), &attributes) != 0) {
+    status = Status::FromErrno("fstat", path);
+  } else if (!S_ISREG(attributes.st_mode)) {
+    status = Status::Error(EIO, "open what is no file", path);
+  }
+  if (!status.ok()) fd->reset();
+  return status;
+}
+
 Status Sync(int fd, bool data_only) {
   if (Uninterrupted([&] { return data_only ? fdatasync(fd) : fsync(fd); }) == 0) {
     return Status::Ok();

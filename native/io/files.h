@@ -14,6 +14,9 @@
 namespace coral::io {
 
 Status Open(const std::string& path, int flags, unsigned mode, UniqueFd* fd);
+// For files that anybody with access to a tier may have put there: a FIFO would have whoever opens
+// it wait for ever. EIO for anything but a regular file.
+Status OpenRegular(const std::string& path, int flags, UniqueFd* fd);
 Status Sync(int fd, bool data_only);
 Status SyncDirectory(const std::string& path);
 Status SyncFilesystem(const std::string& path);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   copyFileSync,
@@ -284,6 +285,25 @@ test('a file among the packs that is not ours is left alone, and its name is not
   assert.ok(onlyPack().packId > 1);
   await reclaimAll(bench);
   assert.ok(existsSync(foreign));
+});
+
+test('a FIFO among the packs, or in place of one, keeps nothing from going on', async () => {
+  await packFile(bench, 10, first);
+  const known = pathOf(onlyPack().packId);
+  await closeBench(bench);
+  execFileSync('mkfifo', [pathOf(7)]);
+  await restart();
+  assert.match(bench.complaints.splice(0).join(), /left alone/);
+  await assertReads(bench, 10, first);
+  await closeBench(bench);
+  renameSync(known, `${known}.away`);
+  execFileSync('mkfifo', [known]);
+  await restart();
+  await assert.rejects(readBack(bench, 10), { code: 'EIO' });
+  await bench.content.reclaimAll();
+  rmSync(known);
+  renameSync(`${known}.away`, known);
+  await assertReads(bench, 10, first);
 });
 
 test('a start after a crash in the middle of a removal ends it', async () => {
