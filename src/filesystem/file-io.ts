@@ -1,13 +1,13 @@
-/** Operations on file data that the daemon carries out: fsync, fallocate, lseek, copy_file_range. */
+/** What the daemon does to file data: fsync and other flushing, fallocate, lseek, copy_file_range. */
 import { native, Stat } from '../native.js';
 import { FileError } from '../fuse/errno.js';
 import type { Result } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
 import { inodeOf, recordBacking, refreshFromBacking } from './attributes.js';
-import { servePlain } from './backing.js';
+import { plainTierOf, servePlain } from './backing.js';
 import { writeBacktrace } from './backtraces.js';
 import type { Context } from './context.js';
-import { O_RDWR } from './modes.js';
+import { isRegular, O_NOATIME, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
 import { makePlain, withWritableData } from './writable.js';
 
@@ -37,6 +37,42 @@ async function flushBacking(
   file.fresh = false;
   const current = ctx.namespace.get(inode.ino);
   if (current !== undefined && file.fd >= 0) refreshFromBacking(ctx, current);
+}
+
+/** Its tier may have data of it that is not on the medium yet. An empty file has nothing to lose. */
+export function isUnflushed(ctx: Context, inode: Inode): boolean {
+  if (!inode.unsettled || !isRegular(inode.mode)) return false;
+  if (ctx.tiers.byId(inode.plainTier)?.state !== 'ok') return false;
+  refreshFromBacking(ctx, inode);
+  return inode.size > 0;
+}
+
+/** Makes the data of a file durable, whether anybody has it open or not. @throws what fdatasync(2) says */
+export async function flushData(ctx: Context, ino: number): Promise<void> {
+  const file = ctx.files.peek(ino);
+  if (file !== undefined && mayHoldBack(file)) await ctx.server.writeBack(ino);
+  const fd = await ownDescriptor(ctx, ino);
+  if (fd < 0) return;
+  try {
+    await native.fsync(fd, true);
+  } finally {
+    native.close(fd);
+  }
+}
+
+/** Of the backing file; what `files` keeps may be closed during the flush. -1 where the file has settled meanwhile. */
+async function ownDescriptor(ctx: Context, ino: number): Promise<number> {
+  const inode = inodeOf(ctx, ino);
+  if (!inode.unsettled) return -1;
+  const kept = ctx.files.descriptorOn(inode.plainTier, ino);
+  if (kept >= 0) return native.duplicate(kept);
+  const path = ctx.tiers.backingPath(plainTierOf(ctx, inode), ino);
+  try {
+    return await native.open(path, O_RDONLY | O_NOFOLLOW | O_NOATIME, 0);
+  } catch (error) {
+    if (ctx.namespace.get(ino)?.unsettled === true) throw error;
+    return -1;
+  }
 }
 
 export async function fallocate(

@@ -1,12 +1,12 @@
 /** What a person may rely on after umount, and after a crash: everything that was fsynced, byte for byte. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomChoices } from '../../scripts/fixtures/random-bytes.js';
 import { seed } from '../seed.js';
-import { exists, scenario, type TestVolume } from './harness.js';
+import { exists, scenario, type TestVolume, type TierName } from './harness.js';
 import { digestFile, MiB, noise, put } from './content.js';
 import { must, sleep, waitFor } from '../../scripts/lib/process.js';
 
@@ -73,6 +73,38 @@ scenario(
     }
   },
 );
+
+scenario(
+  'a file saved by renaming over the old one is whole after a power cut, without fsync',
+  { media: 'loop' },
+  async (volume) => {
+    const names = ['a', 'b', 'c'];
+    for (const name of names) await writeFile(volume.at(name), 'old '.repeat(4000));
+    await must('sync', [volume.at(), ...names.map((name) => volume.at(name))]);
+    for (const name of names) {
+      await writeFile(volume.at('saved'), 'new '.repeat(5000));
+      await rename(volume.at('saved'), volume.at(name));
+    }
+    // The names are durable, as they are a second later.
+    await must('sync', [volume.mountpoint]);
+    await volume.killDaemon();
+    await volume.removeDeadMount();
+    await losePower(volume, 'nvme');
+    await volume.mount();
+    for (const name of names) {
+      assert.equal(await readFile(volume.at(name), 'utf8'), 'new '.repeat(5000));
+    }
+    await volume.must('fsck', volume.mountpoint);
+  },
+);
+
+/** What the kernel has not written to the loop device of a tier is gone. */
+async function losePower(volume: TestVolume, tier: TierName): Promise<void> {
+  const image = join(volume.root, `${tier}.img`);
+  await must('cp', ['--sparse=always', image, `${image}.cut`]);
+  await must('umount', [volume.tier(tier)]);
+  await must('mount', ['-o', 'loop', `${image}.cut`, volume.tier(tier)]);
+}
 
 function startWriter(volume: TestVolume, log: string, round: number) {
   const args = [WRITER, volume.at(), log, String(seed * 100 + round), `round-${String(round)}`];

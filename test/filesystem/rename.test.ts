@@ -1,6 +1,8 @@
 /** rename(2): the one operation that programs trust to replace files without ever losing both. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { native } from '../../src/native.js';
+import { atEnd } from '../migration/world.js';
 import { eventually, fails, isThere, ME, ROOT_INO, world, type World } from './world.js';
 
 const NOREPLACE = 1;
@@ -99,4 +101,98 @@ test('what lies below a renamed directory is placed and reported under its new p
   assert.equal(w.namespace.pathOf(ino), '/b/file');
   const sub = await w.mkdir('sub', a);
   assert.equal((await w.operations.lookup(ME, sub, '..')).ino, a);
+});
+
+/** Flushes of files wait for `release`, or fail. */
+function heldFlushes(t: TestContext) {
+  const waiting: ((error?: Error) => void)[] = [];
+  const flush = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      waiting.push((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  const { mock } = t.mock.method(native, 'fsync', flush);
+  atEnd(t, () => mock.restore());
+  return {
+    count: () => mock.callCount(),
+    begun: (count: number) =>
+      eventually(`${count} flushes began`, () => mock.callCount() === count),
+    release: (error?: Error) => waiting.splice(0).forEach((end) => end(error)),
+  };
+}
+
+test('what takes the place of a file is durable first: a power cut leaves the old or the new', async (t) => {
+  const w = await world(t);
+  const old = await w.add('file', 'old');
+  const fresh = await w.add('file.tmp', 'new');
+  const flushes = heldFlushes(t);
+  const renamed = rename(w, 'file.tmp', 'file');
+  await flushes.begun(1);
+  assert.deepEqual([await w.find('file'), await w.find('file.tmp')], [old, fresh]);
+  flushes.release();
+  await renamed;
+  assert.deepEqual([await w.find('file'), await w.find('file.tmp')], [fresh, 0]);
+});
+
+test('both files of an EXCHANGE are durable first', async (t) => {
+  const w = await world(t);
+  const [a, b] = [await w.add('a', 'a'), await w.add('b', 'b')];
+  const flushes = heldFlushes(t);
+  const exchanged = rename(w, 'a', 'b', EXCHANGE);
+  await flushes.begun(1);
+  flushes.release();
+  await flushes.begun(2);
+  assert.deepEqual([await w.find('a'), await w.find('b')], [a, b]);
+  flushes.release();
+  await exchanged;
+  assert.deepEqual([await w.find('a'), await w.find('b')], [b, a]);
+});
+
+test('a file whose data could not be made durable replaces nothing, and the program is told', async (t) => {
+  const w = await world(t);
+  const [old, fresh] = [await w.add('file', 'old'), await w.add('file.tmp', 'new')];
+  const flushes = heldFlushes(t);
+  const renamed = rename(w, 'file.tmp', 'file');
+  await flushes.begun(1);
+  flushes.release(Object.assign(new Error('fdatasync'), { code: 'EIO' }));
+  await fails('EIO', () => renamed);
+  assert.deepEqual([await w.find('file'), await w.find('file.tmp')], [old, fresh]);
+});
+
+test('no rename waits for a disk that replaces nothing, or only what is settled or empty', async (t) => {
+  const w = await world(t);
+  await w.add('file', 'old');
+  await w.add('new', 'new');
+  await w.add('empty');
+  await w.settle(await w.add('settled', 'settled'));
+  const flushes = heldFlushes(t);
+  for (const [from, to] of [
+    ['new', 'other'],
+    ['settled', 'file'],
+    ['empty', 'file'],
+  ]) {
+    assert.equal(w.operations.rename(ME, ROOT_INO, from, ROOT_INO, to, 0), undefined);
+  }
+  assert.equal(flushes.count(), 0);
+});
+
+test('names that changed during the flush are looked up again', async (t) => {
+  const w = await world(t);
+  await w.add('file', 'old');
+  await w.add('file.tmp', 'new');
+  const flushes = heldFlushes(t);
+  const renamed = rename(w, 'file.tmp', 'file');
+  await flushes.begun(1);
+  await rename(w, 'file.tmp', 'elsewhere');
+  const other = await w.add('file.tmp', 'newer');
+  flushes.release();
+  await flushes.begun(2);
+  flushes.release();
+  await renamed;
+  assert.deepEqual([await w.find('file'), await w.find('file.tmp')], [other, 0]);
+  const gone = rename(w, 'elsewhere', 'file');
+  await flushes.begun(3);
+  await w.operations.unlink(ME, ROOT_INO, 'elsewhere');
+  flushes.release();
+  await fails('ENOENT', () => gone);
+  assert.equal(await w.find('file'), other);
 });
