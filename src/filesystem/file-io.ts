@@ -9,6 +9,7 @@ import { writeBacktrace } from './backtraces.js';
 import type { Context } from './context.js';
 import { isRegular, O_NOATIME, O_NOFOLLOW, O_RDONLY, O_RDWR } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
+import { flushSynchronous } from './synchronous.js';
 import { makePlain, withWritableData } from './writable.js';
 
 const SEEK_DATA = 3;
@@ -84,6 +85,7 @@ export async function fallocate(
 ): Promise<void> {
   await withWritableData(ctx, ino, O_RDWR, false, async (fd) => {
     await native.fallocate(fd, mode, offset, length);
+    await flushSynchronous(ctx, fd);
     native.statFd(fd, stat);
     recordBacking(ctx, inodeOf(ctx, ino), stat);
   });

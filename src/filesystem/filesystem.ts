@@ -24,6 +24,7 @@ import { setattr } from './setattr.js';
 import { Settling } from './settling.js';
 import { Spares } from './spares.js';
 import { statfs } from './statistics.js';
+import { changed, created, opened } from './synchronous.js';
 import { getxattr, listxattr, removexattr, setxattr, setxattrAcl } from './xattrs.js';
 
 export interface Filesystem {
@@ -87,19 +88,27 @@ function operationsOf(ctx: Context): Operations {
     lookup: (_caller, parent, name) => lookup(ctx, parent, name),
     forget: (ino) => ctx.orphans.forget(ino),
     getattr: (_caller, ino) => attributesOf(ctx, inodeOf(ctx, ino)),
-    setattr: (caller, request) => setattr(ctx, caller, request),
+    setattr: (caller, request) => changed(ctx, setattr(ctx, caller, request)),
     readlink: (_caller, ino) => readlink(ctx, ino),
-    symlink: (caller, parent, name, target) => symlink(ctx, caller, parent, name, target),
-    mknod: (caller, parent, name, mode, rdev) => mknod(ctx, caller, parent, name, mode, rdev),
-    mkdir: (caller, parent, name, mode) => mkdir(ctx, caller, parent, name, mode),
-    unlink: (_caller, parent, name) => unlink(ctx, parent, name),
-    rmdir: (_caller, parent, name) => rmdir(ctx, parent, name),
+    symlink: (caller, parent, name, target) =>
+      changed(ctx, symlink(ctx, caller, parent, name, target)),
+    mknod: (caller, parent, name, mode, rdev) =>
+      changed(ctx, mknod(ctx, caller, parent, name, mode, rdev)),
+    mkdir: (caller, parent, name, mode) => changed(ctx, mkdir(ctx, caller, parent, name, mode)),
+    unlink: (_caller, parent, name) => changed(ctx, unlink(ctx, parent, name)),
+    rmdir: (_caller, parent, name) => changed(ctx, rmdir(ctx, parent, name)),
     rename: (caller, parent, name, newParent, newName, flags) =>
-      rename(ctx, caller, { parent, name }, { parent: newParent, name: newName }, flags),
-    link: (_caller, ino, newParent, newName) => link(ctx, ino, newParent, newName),
-    open: (caller, ino, flags, openFlags) => open(ctx, caller, ino, flags, openFlags),
-    create: (caller, parent, name, flags, mode) => create(ctx, caller, parent, name, flags, mode),
-    tmpfile: (caller, parent, flags, mode) => tmpfile(ctx, caller, parent, flags, mode),
+      changed(
+        ctx,
+        rename(ctx, caller, { parent, name }, { parent: newParent, name: newName }, flags),
+      ),
+    link: (_caller, ino, newParent, newName) => changed(ctx, link(ctx, ino, newParent, newName)),
+    open: (caller, ino, flags, openFlags) =>
+      opened(ctx, ino, flags, open(ctx, caller, ino, flags, openFlags)),
+    create: (caller, parent, name, flags, mode) =>
+      created(ctx, flags, create(ctx, caller, parent, name, flags, mode)),
+    tmpfile: (caller, parent, flags, mode) =>
+      created(ctx, flags, tmpfile(ctx, caller, parent, flags, mode)),
     resume: (ino) => resume(ctx, ino),
     release: (ino, handle) => releaseHandle(ctx, ino, handle),
     statfs: () => statfs(ctx),
@@ -107,12 +116,15 @@ function operationsOf(ctx: Context): Operations {
     fsyncdir: () => ctx.namespace.commit(),
     syncfs: () => syncAll(ctx),
     setxattr: (_caller, ino, name, value, flags, killSetGid) =>
-      isAcl(name)
-        ? setxattrAcl(ctx, ino, name, value, killSetGid === true)
-        : setxattr(ctx, ino, name, value, flags),
+      changed(
+        ctx,
+        isAcl(name)
+          ? setxattrAcl(ctx, ino, name, value, killSetGid === true)
+          : setxattr(ctx, ino, name, value, flags),
+      ),
     getxattr: (_caller, ino, name) => getxattr(ctx, ino, name),
     listxattr: (caller, ino) => listxattr(ctx, caller, ino),
-    removexattr: (_caller, ino, name) => removexattr(ctx, ino, name),
+    removexattr: (_caller, ino, name) => changed(ctx, removexattr(ctx, ino, name)),
     readdir: (_caller, request, sink) => readdir(ctx, request, sink),
     fallocate: (_caller, ino, mode, offset, length) => fallocate(ctx, ino, mode, offset, length),
     lseek: (_caller, ino, offset, whence) => lseek(ctx, ino, offset, whence),

@@ -12,7 +12,8 @@ export const S_IXGRP = 0o010;
 export const PERMISSIONS = 0o7777;
 
 export const O_ACCMODE = 3;
-export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW, O_NOATIME } = constants;
+export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_DSYNC, O_NOFOLLOW, O_NOATIME } =
+  constants;
 
 /** In place of nanoseconds: that time stays. */
 export const UTIME_OMIT = 0x3ffffffe;

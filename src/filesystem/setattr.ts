@@ -17,6 +17,7 @@ import { followMode } from './acl.js';
 import { mayKeepSetId } from './callers.js';
 import type { Context } from './context.js';
 import { dropByEmptyChown, dropSetId } from './set-id.js';
+import { flushSynchronous } from './synchronous.js';
 import { withWritableData } from './writable.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, UTIME_OMIT } from './modes.js';
 
@@ -47,6 +48,7 @@ export async function truncate(ctx: Context, ino: number, size: number): Promise
   if (!isRegular(inode.mode)) throw new FileError('EINVAL');
   await withWritableData(ctx, ino, O_RDWR, size === 0, async (fd) => {
     await native.truncate(fd, size);
+    await flushSynchronous(ctx, fd);
     native.statFd(fd, stat);
     recordBacking(ctx, inodeOf(ctx, ino), stat);
   });

@@ -1,7 +1,8 @@
 /** What a person may rely on after umount, and after a crash: everything that was fsynced, byte for byte. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomChoices } from '../../scripts/fixtures/random-bytes.js';
@@ -97,6 +98,31 @@ scenario(
     await volume.must('fsck', volume.mountpoint);
   },
 );
+
+scenario('what was written with O_SYNC or on a sync mount survives kill -9', {}, async (volume) => {
+  const { O_CREAT, O_WRONLY, O_SYNC, O_DSYNC } = constants;
+  const write = async (name: string, flags: number) => {
+    const file = await open(volume.at(name), O_CREAT | O_WRONLY | flags);
+    await file.write('written');
+    return file;
+  };
+  let pid = await volume.daemonPid();
+  const files = [await write('sync', O_SYNC), await write('dsync', O_DSYNC)];
+  process.kill(pid, 'SIGKILL');
+  for (const file of files) await file.close().catch(() => undefined);
+  await volume.removeDeadMount();
+  await volume.mount(['sync']);
+  pid = await volume.daemonPid();
+  await (await write('mounted', 0)).close();
+  await rename(volume.at('sync'), volume.at('renamed'));
+  process.kill(pid, 'SIGKILL');
+  await volume.removeDeadMount();
+  await volume.mount();
+  for (const name of ['renamed', 'dsync', 'mounted']) {
+    assert.equal(await readFile(volume.at(name), 'utf8'), 'written', name);
+  }
+  assert.ok(!(await exists(volume.at('sync'))));
+});
 
 /** What the kernel has not written to the loop device of a tier is gone. */
 async function losePower(volume: TestVolume, tier: TierName): Promise<void> {
