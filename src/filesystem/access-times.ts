@@ -56,8 +56,13 @@ function expectReading(file: OpenFile, inode: Inode): void {
   const { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
   if (!isAfter(ctimeSec, ctimeNsec, mtimeSec, mtimeNsec)) return;
   if (file.expectsReading || file.writers > 0 || isRecent(inode)) return;
-  native.setTimes(file.fd, inode.atimeSec, inode.atimeNsec, 0, UTIME_OMIT);
   file.expectsReading = true;
+  try {
+    native.setTimes(file.fd, inode.atimeSec, inode.atimeNsec, 0, UTIME_OMIT);
+  } catch (error) {
+    // Reading leaves no trace on a disk that became read-only.
+    if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+  }
 }
 
 /** A directory was listed, or a link followed: the kernel leaves their times to us (S_NOATIME in fs/fuse/inode.c). */

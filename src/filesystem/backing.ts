@@ -35,7 +35,7 @@ export function plainTierOf(ctx: Context, inode: Inode): Tier {
 
 /**
  * Makes the empty backing file of an inode that has no data. Synchronous: new data goes to the fastest
- * tier that has room. @throws ENOSPC where none has.
+ * tier that has room. @throws ENOSPC where none has, EROFS where none can be written to.
  */
 export function createBacking(
   ctx: Context,
@@ -49,6 +49,7 @@ export function createBacking(
       fd = createExclusively(ctx.tiers.backingPath(tier, inode.ino));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EROFS') lookAgain(ctx);
       if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS') continue;
       throw error;
     }
@@ -57,8 +58,12 @@ export function createBacking(
     native.setTimes(fd, atimeSec, atimeNsec, mtimeSec, mtimeNsec);
     return adoptNewBacking(ctx, file, inode, fd, tier);
   }
-  throw new FileError('ENOSPC', 'no tier has room for a new file');
+  throw ctx.tiers.tiers.some(isWritable)
+    ? new FileError('ENOSPC', 'no tier has room for a new file')
+    : new FileError('EROFS', 'no tier can be written to');
 }
+
+const isWritable = ({ state }: Tier): boolean => state === 'ok' || state === 'full';
 
 /** `fd` is the new and empty backing file of an inode, on `tier`. */
 export function adoptNewBacking(
@@ -103,36 +108,96 @@ export function opensAtOnce(ctx: Context, file: OpenFile, inode: Inode): boolean
   return ctx.tiers.byId(inode.plainTier)?.medium === 'nvme';
 }
 
-export function openBackingAtOnce(ctx: Context, file: OpenFile, inode: Inode): void {
-  if (!prepareDescriptor(ctx, file, inode)) return;
+/** @throws EROFS where `writes`, and the tier can only be read */
+export function openBackingAtOnce(
+  ctx: Context,
+  file: OpenFile,
+  inode: Inode,
+  writes: boolean,
+): void {
+  if (!prepareDescriptor(ctx, file, inode, writes)) return;
   const tier = plainTierOf(ctx, inode);
-  adopt(ctx, file, inode, native.openSync(ctx.tiers.backingPath(tier, inode.ino), access(tier), 0));
+  const path = ctx.tiers.backingPath(tier, inode.ino);
+  const flags = access(tier);
+  try {
+    adopt(ctx, file, inode, native.openSync(path, flags, 0), flags);
+  } catch (error) {
+    const reading = accessAfter(ctx, error, writes);
+    adopt(ctx, file, inode, native.openSync(path, reading, 0), reading);
+  }
 }
 
 /** The same for a tier that may be slow. The inode must be read again afterwards. */
-export async function openBackingLater(ctx: Context, file: OpenFile, inode: Inode): Promise<void> {
-  if (!prepareDescriptor(ctx, file, inode)) return;
+export async function openBackingLater(
+  ctx: Context,
+  file: OpenFile,
+  inode: Inode,
+  writes: boolean,
+): Promise<void> {
+  if (!prepareDescriptor(ctx, file, inode, writes)) return;
   const tier = plainTierOf(ctx, inode);
-  const fd = await native.open(ctx.tiers.backingPath(tier, inode.ino), access(tier), 0);
+  const path = ctx.tiers.backingPath(tier, inode.ino);
+  let flags = access(tier);
+  let fd: number;
+  try {
+    fd = await native.open(path, flags, 0);
+  } catch (error) {
+    flags = accessAfter(ctx, error, writes);
+    fd = await native.open(path, flags, 0);
+  }
   if (file.fd >= 0 || tier.id !== inode.plainTier) native.close(fd);
-  else adopt(ctx, file, inode, fd);
+  else adopt(ctx, file, inode, fd, flags);
 }
 
 /** O_NOATIME: what is read for a program that asked for it looks the same. See access-times.ts. */
-const access = (tier: Tier): number =>
-  (tier.state === 'read-only' ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NOATIME;
+const READING = O_RDONLY | O_NOFOLLOW | O_NOATIME;
+const WRITING = O_RDWR | O_NOFOLLOW | O_NOATIME;
+
+const access = (tier: Tier): number => (tier.state === 'read-only' ? READING : WRITING);
+
+/**
+ * A disk that fails becomes read-only while it is used, and what lies on it can still be read. @returns the flags to try
+ * next. @throws `error` where that is no help
+ */
+function accessAfter(ctx: Context, error: unknown, writes: boolean): number {
+  if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+  lookAgain(ctx);
+  if (writes) throw error;
+  return READING;
+}
+
+/** A tier said that it is read-only, and its state may not. On a read-only mount that does not matter. */
+function lookAgain({ tiers, log }: Context): void {
+  if (tiers.readOnly) return;
+  tiers.refresh().catch((error: unknown) => log.warn({ err: error }, 'no look at the tiers'));
+}
 
 /** @returns whether a descriptor is still needed. */
-function prepareDescriptor(ctx: Context, file: OpenFile, inode: Inode): boolean {
+function prepareDescriptor(ctx: Context, file: OpenFile, inode: Inode, writes: boolean): boolean {
+  if (writes) requireWritable(ctx, file, inode);
   if (file.fd < 0) return true;
   if (file.tier === inode.plainTier) return false;
   ctx.files.closeBacking(file);
   return true;
 }
 
+/**
+ * A descriptor from when the tier could not be written to goes, but not while others are served from it: the kernel takes
+ * no second backing file for an inode that is open. @throws EROFS
+ */
+function requireWritable(ctx: Context, file: OpenFile, inode: Inode): void {
+  const isSame = file.tier === inode.plainTier && file.readOnly;
+  const isServed = file.serving !== 'none';
+  if (ctx.tiers.byId(inode.plainTier)?.state === 'read-only' || (isSame && isServed)) {
+    throw new FileError('EROFS', `inode ${inode.ino}: its tier is read-only`);
+  }
+  if (isSame) ctx.files.closeBacking(file);
+}
+
 /** What was written just before a crash may be newer than the record: the file itself is right. */
-function adopt(ctx: Context, file: OpenFile, inode: Inode, fd: number): void {
+function adopt(ctx: Context, file: OpenFile, inode: Inode, fd: number, flags: number): void {
   file.fd = fd;
+  file.readOnly = flags === READING;
   file.tier = inode.plainTier;
   file.fresh = false;
   native.statFd(fd, stat);

@@ -153,7 +153,7 @@ export async function resume(ctx: Context, ino: number): Promise<void> {
   const file = ctx.files.peek(ino);
   if (file === undefined || file.serving !== 'none') throw new FileError('EIO', `inode ${ino}`);
   await inTurn(file, async () => {
-    await makePlain(ctx, file, false);
+    await makePlain(ctx, file, { cut: false, writes: false });
     servePlain(ctx, file, O_RDWR);
   });
 }

@@ -33,6 +33,8 @@ export interface OpenFile {
   serving: Serving;
   /** Backing file, open for reading and writing, or -1. */
   fd: number;
+  /** `fd` can only be read: its tier could not be written to. */
+  readOnly: boolean;
   /** Tier id that `fd` lies on. */
   tier: number;
   /** The kernel's number for `fd`, or 0. */
@@ -231,6 +233,7 @@ export class OpenFiles {
     if (file.fd >= 0) native.close(file.fd);
     file.backingId = 0;
     file.fd = -1;
+    file.readOnly = false;
     file.tier = 0;
     file.passed = false;
     file.written = false;
@@ -283,6 +286,7 @@ function newOpenFile(ino: number): OpenFile {
     writers: 0,
     serving: 'none',
     fd: -1,
+    readOnly: false,
     tier: 0,
     backingId: 0,
     plan: null,

@@ -82,13 +82,14 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
   await ctx.migration.untilUnshared(file.ino);
   const inode = inodeOf(ctx, file.ino);
   if (staysPacked(file, inode, flags)) return openPacked(ctx, file, flags);
-  await makePlain(ctx, file, (flags & O_TRUNC) !== 0);
+  const cut = (flags & O_TRUNC) !== 0;
+  await makePlain(ctx, file, { cut, writes: cut || mayWrite(flags) });
   if (mayWrite(flags)) await beforeWriting(ctx, file.ino);
   return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
 }
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
-  openBackingAtOnce(ctx, file, inode);
+  openBackingAtOnce(ctx, file, inode, mayWrite(flags));
   const opened = servePlain(ctx, file, flags);
   openedForReading(ctx, file, inode, flags);
   return opened;

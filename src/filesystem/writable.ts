@@ -16,8 +16,15 @@ const stat = new Float64Array(Stat.length);
 export const isPackedOnly = (inode: Inode): boolean =>
   inode.plainTier === 0 && inode.packedTier !== 0;
 
-/** Brings the data into a backing file that is open; `cut` means that nothing of it is needed. */
-export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Promise<void> {
+/**
+ * Brings the data into a backing file that is open; `cut` means that nothing of it is needed, and `writes` that reading
+ * is not enough.
+ */
+export async function makePlain(
+  ctx: Context,
+  file: OpenFile,
+  { cut, writes }: { cut: boolean; writes: boolean },
+): Promise<void> {
   if (file.serving === 'packed') await ctx.server.endReadAhead(file.ino);
   const inode = inodeOf(ctx, file.ino);
   if (isPackedOnly(inode)) {
@@ -27,7 +34,7 @@ export async function makePlain(ctx: Context, file: OpenFile, cut: boolean): Pro
   const current = inodeOf(ctx, file.ino);
   const empty = current.plainTier === 0;
   if (empty) createEmpty(ctx, file, current);
-  else await openBackingLater(ctx, file, current);
+  else await openBackingLater(ctx, file, current, writes);
   if (cut) await cutPlain(ctx, file);
   else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
   // Where a writer has it open, its close schedules this.
@@ -97,7 +104,7 @@ export async function withWritableData(
   const file = ctx.files.acquire(ino, flags);
   try {
     await inTurn(file, async () => {
-      await makePlain(ctx, file, cut);
+      await makePlain(ctx, file, { cut, writes: true });
       await beforeWriting(ctx, ino);
       if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
       await work(file.fd);

@@ -2,7 +2,7 @@
 import { constants, existsSync, renameSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errnoName } from '../config/errors.js';
+import { errnoName, reasonOf } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { type CheckedCopy, native, Stat } from '../native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
@@ -152,7 +152,8 @@ export function setAside({ deps }: MoveContext, tier: Tier, ino: number): string
   } catch (error) {
     // Where the tier's disk is gone too it says ENOENT, and the file may come back with the disk.
     if (errnoName(error) === 'ENOENT' && existsSync(dirname(released))) return undefined;
-    throw error;
+    const why = `its old copy on tier ${tier.name} can't be removed: ${reasonOf(error)}`;
+    throw new MoveError(errnoName(error) ?? 'EIO', why, { cause: error });
   }
   return released;
 }

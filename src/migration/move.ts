@@ -69,13 +69,15 @@ export function nameOf({ deps }: MoveContext, ino: number): string {
   return path === undefined ? `inode ${ino}` : Buffer.from(path, 'latin1').toString('utf8');
 }
 
+const CODES = { full: 'ENOSPC', 'read-only': 'EROFS', missing: 'EIO' } as const;
+
 /** The tier that the move goes to, after a fresh look at its marker. @throws MoveError */
 export async function writableTarget({ deps }: MoveContext, move: Move): Promise<Tier> {
   await deps.tiers.refresh();
   const tier = deps.tiers.byName(move.tier);
   if (!tier) throw new MoveError('ENOENT', `the volume has no tier ${move.tier}`);
   if (tier.state === 'ok') return tier;
-  throw new MoveError(tier.state === 'full' ? 'ENOSPC' : 'EIO', tier.problem ?? tier.state);
+  throw new MoveError(CODES[tier.state], tier.problem ?? tier.state);
 }
 
 /** A tier that bytes are read from. @throws MoveError where it is not there. */

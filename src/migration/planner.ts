@@ -52,12 +52,17 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
   let current: Promise<void> | undefined;
   let reclaiming: Promise<unknown> | undefined;
   const last = { refresh: Date.now(), sweep: Date.now() };
-  const watch = setInterval(watchLevels, WATCH_MS).unref();
+  let looking: Promise<void> | undefined;
+  const watch = setInterval(watchTiers, WATCH_MS).unref();
   // Not with the sweeps: while nobody writes they are a minute apart, and the first one is a minute after the start.
   const giveBack = setInterval(reclaim, RECLAIM_EVERY_MS).unref();
   schedule(interval());
 
-  function watchLevels(): void {
+  /** Also while nobody writes and sweeps are a minute apart: a disk may fail at any time. */
+  function watchTiers(): void {
+    looking ??= upkeep()
+      .catch((error: unknown) => log.error({ err: error }, 'looking at the tiers failed'))
+      .finally(() => (looking = undefined));
     if (Date.now() - last.sweep < AGAIN_MS) return;
     if (tiers.tiers.map(fillOf).some((tier) => fillPercent(tier) > tier.high)) schedule(0);
   }
@@ -164,6 +169,7 @@ export function createPlanner(deps: MigrationDeps, queue: Queue, sharing: Sharin
       clearInterval(giveBack);
       // A reclaim goes on until the content store closes, which ends it.
       await current?.catch(() => {});
+      await looking;
     },
   };
 }

@@ -7,7 +7,7 @@ import { errnoName } from '../config/errors.js';
 import { createBackoff } from './backoff.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
 import type { Leftovers } from './group.js';
-import { hydrationTiers } from './hydration.js';
+import { hydrationTiers, nowhere } from './hydration.js';
 import {
   createEntry,
   type Entry,
@@ -309,7 +309,7 @@ export function createQueue(deps: MigrationDeps): Queue {
   }
 
   async function hydrateSomewhere(ino: number): Promise<void> {
-    let full: unknown = new MoveError('ENOSPC', 'no tier has room for the plain form of the file');
+    let refused: unknown;
     tiers.lookAtFull();
     for (const tier of hydrationTiers(deps, ino)) {
       const options = { pack: false, because: 'a program writes to it', urgent: true };
@@ -319,11 +319,14 @@ export function createQueue(deps: MigrationDeps): Queue {
       try {
         return await entry.ended;
       } catch (error) {
-        if (errnoName(error) !== 'ENOSPC') throw error;
-        full = error;
+        const code = errnoName(error);
+        if (code !== 'ENOSPC' && code !== 'EROFS') throw error;
+        // Where both happen, room is what somebody can make.
+        if (code === 'ENOSPC') refused = error;
+        else refused ??= error;
       }
     }
-    throw full;
+    throw refused ?? nowhere(deps);
   }
 
   function status(): MigrationStatus {

@@ -2,10 +2,11 @@
  * Checks on the directories of tiers that need no marker: is it there, is it a place for a tier at
  * all.
  */
-import { access, constants, realpath, stat } from 'node:fs/promises';
+import { access, constants, open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { CoralError, errnoName, ExitCode, reasonOf } from '../config/errors.js';
 import { bytesOf, isCoralReef, isInside, mountOf, readMounts } from '../config/mountinfo.js';
+import { markerPath } from './marker.js';
 
 export interface NamedDirectory {
   name: string;
@@ -57,6 +58,7 @@ async function mountProblem(tier: NamedDirectory, path: string): Promise<Directo
 export async function writeProblem({ name, path }: NamedDirectory): Promise<string | null> {
   try {
     await access(path, constants.W_OK);
+    await openMarkerForWriting(path);
     return null;
   } catch (error) {
     const where = `tier ${name}: ${path}`;
@@ -67,6 +69,20 @@ export async function writeProblem({ name, path }: NamedDirectory): Promise<stri
         ? 'let the user who runs Coral Reef write there, or run it as another one'
         : 'check the disk';
     return `${where} can't be written to: ${reasonOf(error)}; ${remedy}`;
+  }
+}
+
+/**
+ * A filesystem that ext4 made read-only by itself, after an error of its disk, answers access(2) as before. Nothing is
+ * written. @throws EROFS
+ */
+async function openMarkerForWriting(path: string): Promise<void> {
+  try {
+    const marker = await open(markerPath(path), constants.O_RDWR | constants.O_NOFOLLOW);
+    await marker.close();
+  } catch (error) {
+    // Whatever else is wrong with it is said where it is read; `init` asks before there is one.
+    if (errnoName(error) === 'EROFS') throw error;
   }
 }
 
