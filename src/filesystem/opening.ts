@@ -49,8 +49,9 @@ export function open(
 }
 
 function openAtOnce(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened | undefined {
-  if (isReady(ctx, file, inode, flags)) return openPlain(ctx, file, inode, flags);
-  if (!staysPacked(file, inode, flags)) return undefined;
+  if (!staysPacked(ctx, file, inode, flags)) {
+    return isReady(ctx, file, inode, flags) ? openPlain(ctx, file, inode, flags) : undefined;
+  }
   if (file.serving === 'none') {
     const plan = ctx.content.openAtOnce(inode.ino);
     if (plan === undefined) return undefined;
@@ -59,8 +60,16 @@ function openAtOnce(ctx: Context, file: OpenFile, inode: Inode, flags: number): 
   return packedOpened(ctx, file, inode, flags);
 }
 
-const staysPacked = (file: OpenFile, inode: Inode, flags: number): boolean =>
-  !mayWrite(flags) && (flags & O_TRUNC) === 0 && (file.serving === 'packed' || isPackedOnly(inode));
+function staysPacked(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
+  if (mayWrite(flags) || (flags & O_TRUNC) !== 0) return false;
+  if (file.serving === 'none') return isPackedOnly(inode) || isCopyLost(ctx, inode);
+  return file.serving === 'packed';
+}
+
+/** The disk of a plain copy is gone: no reason to withhold the packed form, which was given up if it was another one. */
+function isCopyLost(ctx: Context, inode: Inode): boolean {
+  return inode.packedTier !== 0 && ctx.tiers.byId(inode.plainTier)?.state === 'missing';
+}
 
 /** Plain data that can be opened without waiting for a disk or for a commit. */
 function isReady(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
@@ -81,7 +90,7 @@ async function openLater(ctx: Context, file: OpenFile, flags: number): Promise<O
 async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
   await ctx.migration.untilUnshared(file.ino);
   const inode = inodeOf(ctx, file.ino);
-  if (staysPacked(file, inode, flags)) return openPacked(ctx, file, flags);
+  if (staysPacked(ctx, file, inode, flags)) return openPacked(ctx, file, flags);
   const cut = (flags & O_TRUNC) !== 0;
   await makePlain(ctx, file, { cut, writes: cut || mayWrite(flags) });
   if (mayWrite(flags)) await beforeWriting(ctx, file.ino);
@@ -100,7 +109,7 @@ async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<
   if (file.serving === 'none') {
     const plan = await ctx.content.openFor(ino);
     // The file may have become plain while the plan was being resolved.
-    if (!isPackedOnly(inodeOf(ctx, ino))) {
+    if (!staysPacked(ctx, file, inodeOf(ctx, ino), flags)) {
       plan.close();
       return openInTurn(ctx, file, flags);
     }

@@ -252,6 +252,32 @@ scenario(
   },
 );
 
+scenario(
+  'a file whose plain copy lay on a disk that is gone is read from its packs',
+  { mount: ['missing-tier=degraded', 'promote=never'] },
+  async (volume) => {
+    const sum = await put(volume.at('hot'), noise(3 * MiB));
+    await volume.demote('hot');
+    await volume.must('promote', volume.at('hot'), '--wait');
+    assert.equal((await volume.where('hot')).form, 'plain');
+    await volume.unmount();
+    await rename(volume.tier('nvme'), `${volume.root}/away`);
+    await volume.mount(['missing-tier=degraded', 'promote=never']);
+    assert.equal(await digestFile(volume.at('hot')), sum);
+    await assert.rejects(writeFile(volume.at('hot'), 'other'), { code: 'EIO' });
+    assert.equal(await digestFile(volume.at('hot')), sum);
+    await rename(`${volume.root}/away`, volume.tier('nvme'));
+    await waitFor('it can be written again', async () =>
+      open(volume.at('hot'), 'r+').then(
+        (file) => file.close().then(() => true),
+        () => false,
+      ),
+    );
+    assert.equal(await digestFile(volume.at('hot')), sum);
+    await volume.must('fsck', volume.mountpoint);
+  },
+);
+
 const STOPPED: Record<string, (v: TestVolume) => Promise<unknown>> = {
   'moves are paused': (v) => v.must('migration', 'pause', v.mountpoint),
   'migrate-rate is 0': (v) => v.remount(['migrate-rate=0']),
