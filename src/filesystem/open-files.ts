@@ -52,6 +52,8 @@ export interface OpenFile {
   fresh: boolean;
   /** The kernel may hold attributes that it need not ask for again. */
   attributesCached: boolean;
+  /** Its packed form is being made plain for a writer. */
+  hydrating: boolean;
   /** Opens of one inode that have to wait do so one after another. */
   queue: Promise<unknown> | null;
   whenIdle: (() => void)[];
@@ -296,6 +298,7 @@ function newOpenFile(ino: number): OpenFile {
     expectsReading: false,
     fresh: false,
     attributesCached: true,
+    hydrating: false,
     queue: null,
     whenIdle: [],
   };

@@ -41,6 +41,7 @@ export function open(
     const mayOpen = file.queue === null && ctx.migration.untilUnshared(ino) === undefined;
     const opened = mayOpen ? openAtOnce(ctx, file, inode, flags) : undefined;
     if (opened !== undefined) return opened;
+    if (isReadMeanwhile(ctx, file, inode, flags)) return openMeanwhile(ctx, file, flags);
   } catch (error) {
     releaseHandle(ctx, ino, flags);
     throw error;
@@ -102,6 +103,26 @@ function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): O
   const opened = servePlain(ctx, file, flags);
   openedForReading(ctx, file, inode, flags);
   return opened;
+}
+
+/** A writer may wait for minutes until a packed file is plain: who only reads does not. */
+function isReadMeanwhile(ctx: Context, file: OpenFile, inode: Inode, flags: number): boolean {
+  return file.hydrating && staysPacked(ctx, file, inode, flags);
+}
+
+async function openMeanwhile(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {
+  try {
+    const plan = file.serving === 'none' ? await ctx.content.openFor(file.ino) : null;
+    const inode = inodeOf(ctx, file.ino);
+    if (plan !== null && file.serving === 'none' && isReadMeanwhile(ctx, file, inode, flags)) {
+      servePlan(ctx, file, plan);
+    } else plan?.close();
+    if (file.serving === 'packed') return packedOpened(ctx, file, inode, flags);
+  } catch (error) {
+    releaseHandle(ctx, file.ino, flags);
+    throw error;
+  }
+  return openLater(ctx, file, flags);
 }
 
 async function openPacked(ctx: Context, file: OpenFile, flags: number): Promise<Opened> {

@@ -29,7 +29,7 @@ export async function makePlain(
   const inode = inodeOf(ctx, file.ino);
   if (isPackedOnly(inode)) {
     if (cut) await tryStore(ctx, file.ino);
-    else await ctx.migration.hydrateNow(file.ino);
+    else await hydrate(ctx, file);
   }
   const current = inodeOf(ctx, file.ino);
   const empty = current.plainTier === 0;
@@ -39,6 +39,17 @@ export async function makePlain(
   else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
   // Where a writer has it open, its close schedules this.
   if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
+}
+
+/** Others may open it for reading meanwhile. */
+async function hydrate(ctx: Context, file: OpenFile): Promise<void> {
+  file.hydrating = true;
+  try {
+    await ctx.migration.hydrateNow(file.ino);
+  } finally {
+    file.hydrating = false;
+  }
+  if (file.serving === 'packed') await ctx.server.endReadAhead(file.ino);
 }
 
 /** A file that has no data yet, or whose packed data is being thrown away. */

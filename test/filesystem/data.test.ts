@@ -1,6 +1,7 @@
 /** File data in both forms: what programs read and write while files are opened, cut and moved. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { native } from '../../src/native.js';
 import { FOPEN_PASSTHROUGH, SetattrValid } from '../../src/fuse/protocol.js';
 import {
   afterCrash,
@@ -208,4 +209,27 @@ test('deleting a plain file after a clean end leaves no backing file', async (t)
   await w.operations.unlink(ME, ROOT_INO, 'a');
   await w.end();
   assert.equal(await isThere(path), false);
+});
+
+test('a packed file is read while it is made plain for a writer', async (t) => {
+  const w = await world(t);
+  const ino = await packed(w);
+  let goOn = (): void => {};
+  const held = new Promise<void>((resolve) => (goOn = resolve));
+  const { hydrate } = native;
+  t.mock.method(native, 'hydrate', async (...args: Parameters<typeof hydrate>) => {
+    await held;
+    return hydrate(...args);
+  });
+  const writer = w.open(ino, O_RDWR);
+  await eventually('it is made plain', () => w.migration.status().running.length > 0);
+  for (let readers = 0; readers < 2; readers++) await w.open(ino, O_RDONLY);
+  assert.ok(w.calls.includes(`servePacked ${ino}`));
+  goOn();
+  await writer;
+  // Whoever reads sees what is written from now on, and nothing is pushed over it.
+  assert.deepEqual(w.calls.slice(-2), [`endReadAhead ${ino}`, `servePlain ${ino}`]);
+  for (const flags of [O_RDWR, O_RDONLY, O_RDONLY]) await w.close(ino, flags);
+  assert.equal(w.filesystem.openHandles(), 0);
+  assert(DATA.equals(await w.read(ino)));
 });
