@@ -8,11 +8,13 @@ import type { Log } from '../observe/log.js';
 import { native, NO_REPLY, PENDING, type FuseSession } from '../native.js';
 import { errnoOfError, isSystemError } from './errno.js';
 import { negotiate, type Negotiated } from './init.js';
+import { createInterrupts } from './interrupts.js';
 import { OPCODES, type OpcodeEntry } from './opcodes.js';
 import type { Caller, Operations } from './operations.js';
 import { MAX_REQUEST_BYTES, Opcode } from './protocol.js';
 import { ReplyWriter, RequestView } from './wire.js';
 
+const EINTR = 4;
 const EIO = 5;
 const ENOSYS = 38;
 
@@ -45,6 +47,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
   const request = new RequestView(session.request);
   const out = new ReplyWriter(session.reply);
   const { operations, log } = options;
+  const interrupts = createInterrupts();
 
   function dispatch(length: number): number {
     request.length = length;
@@ -64,21 +67,36 @@ export function createChannel(options: ChannelOptions): FuseSession {
     out.position = 0;
     const result = known.run(operations, caller, request, out);
     if (known.silent === true) return NO_REPLY;
-    if (result instanceof Promise) return later(known, request.unique, result);
+    if (result instanceof Promise) return later(known, result);
     known.encode(out, result as never);
     return out.position;
   }
 
-  function later(known: OpcodeEntry, unique: number, result: Promise<unknown>): number {
+  function later(known: OpcodeEntry, result: Promise<unknown>): number {
+    const { unique, nodeid, pid } = request;
+    interrupts.begin(unique, pid, () => session.respond(unique, EINTR));
     result
-      .then((value) => {
-        // Free: an answer given at once has been sent before a promise runs, and so has this one after `respond`.
-        out.position = 0;
-        known.encode(out, value as never);
-        session.respond(unique, 0, out.bytes.subarray(0, out.position));
-      })
-      .catch((error: unknown) => session.respond(unique, -failed(known, error)));
+      .then((value) =>
+        interrupts.end(unique)
+          ? answer(known, unique, value)
+          : known.undo?.(operations, nodeid, value as never),
+      )
+      .catch((error: unknown) => {
+        const errno = -failed(known, error);
+        if (interrupts.end(unique)) session.respond(unique, errno);
+      });
     return PENDING;
+  }
+
+  function answer(known: OpcodeEntry, unique: number, value: unknown): void {
+    try {
+      // Free: an answer given at once has been sent before a promise runs, and so has this one after `respond`.
+      out.position = 0;
+      known.encode(out, value as never);
+    } catch (error) {
+      return session.respond(unique, -failed(known, error));
+    }
+    session.respond(unique, 0, out.bytes.subarray(0, out.position));
   }
 
   function failed(known: OpcodeEntry, error: unknown): number {
@@ -108,6 +126,7 @@ export function createChannel(options: ChannelOptions): FuseSession {
       case Opcode.INIT:
         return initialize();
       case Opcode.INTERRUPT:
+        interrupts.signalled(request.u64(0));
         return NO_REPLY;
       case Opcode.DESTROY:
         return 0;

@@ -1,6 +1,7 @@
 /** Programs that hold a file open or mapped while it moves, is removed or replaced see their bytes. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { open, readdir, readFile, readlink, unlink, writeFile } from 'node:fs/promises';
 import { scenario } from './harness.js';
@@ -165,3 +166,31 @@ async function packsHeldBy(pid: number): Promise<string[]> {
   );
   return [...new Set(open.filter((path) => path.endsWith('.pack')))];
 }
+
+scenario(
+  'a program that is killed while it waits for a packed file is let go',
+  { media: 'loop' },
+  async (volume) => {
+    const sum = await put(volume.at(NAME), noise(8 * MiB));
+    await volume.demote(NAME);
+    // Nothing can be written to the tier that the file would go to.
+    await must('fsfreeze', ['--freeze', volume.tier('nvme')]);
+    try {
+      const writer = spawn('sh', ['-c', 'exec 3<>"$0"', volume.at(NAME)], { stdio: 'ignore' });
+      const ended = once(writer, 'exit');
+      await waitFor('it is made plain', async () => {
+        const { migration } = await volume.status();
+        return migration.running.length > 0;
+      });
+      writer.kill('SIGKILL');
+      await ended;
+      assert.equal(await digestFile(volume.at(NAME)), sum);
+    } finally {
+      await must('fsfreeze', ['--unfreeze', volume.tier('nvme')]);
+    }
+    // Nobody has it open any more.
+    await waitFor('it is plain', async () => (await volume.where(NAME)).form === 'plain');
+    await volume.demote(NAME);
+    assert.equal(await digestFile(volume.at(NAME)), sum);
+  },
+);
