@@ -55,6 +55,11 @@ export function loopFilesystem(
   return mountpoint;
 }
 
+/** From now on every access gives EIO, as where the cable of the disk fell out, until it is unmounted and mounted again. */
+export function shutDown(mountpoint: string): void {
+  execFileSync('xfs_io', ['-x', '-c', 'shutdown', mountpoint]);
+}
+
 /** From now on btrfs gives EIO where a file has these bytes: on the medium they no longer have their checksum. */
 export function makeUnreadable(mountpoint: string, bytes: Buffer): void {
   execFileSync('sync', ['--file-system', mountpoint]);

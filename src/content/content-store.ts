@@ -150,6 +150,11 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     return chunks.zero[at] ? undefined : nameAt(chunks, at);
   }
 
+  function markBad(name: Buffer): void {
+    const location = index.get(name);
+    if (location && !packs.isTierMissing(location.packId)) index.markBad(name);
+  }
+
   return {
     planFor: plans.planFor,
     planForRecipe: plans.planForRecipe,
@@ -170,7 +175,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     jointSummary: (inos) => summarize(parts, () => segmentsOfAll(recipes, inos())),
     markBad(ino, chunkIndex) {
       const name = nameOf(ino, chunkIndex);
-      if (name) index.markBad(name);
+      if (name) markBad(name);
     },
     markRead(ino, chunkIndex, packPath) {
       const name = nameOf(ino, chunkIndex);
@@ -180,7 +185,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
       index.markBad(name);
       return name;
     },
-    markBadName: (name) => void index.markBad(name),
+    markBadName: markBad,
     packs: () => Array.from(parts.packs.all(), toInfo),
     damage: () => ({
       badChunks: index.countBad(DAMAGE_COUNTED),

@@ -122,9 +122,14 @@ export class Packs {
   lostPacks(): number[] {
     return [...this.lost.keys()].filter((packId) => {
       const record = this.records.get(packId);
-      const isThere = this.tiers.byId(record?.tier ?? 0)?.state !== 'missing';
-      return record !== undefined && record.live > 0 && isThere && !this.readableTier(packId);
+      if (!record?.live || this.isTierMissing(packId)) return false;
+      return !this.readableTier(packId);
     });
+  }
+
+  /** Of what lies on such a tier nothing is known. */
+  isTierMissing(packId: number): boolean {
+    return this.tiers.byId(this.records.get(packId)?.tier ?? 0)?.state === 'missing';
   }
 
   /** The tier of a pack where its bytes can be read now. */

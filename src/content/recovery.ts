@@ -113,12 +113,20 @@ async function recoverOpen(
 /** Once it is sealed anew its parity is gone: what can be mended is mended before. */
 async function scanMended(parts: ContentParts, record: PackRecord): Promise<PackScan> {
   const { packId } = record;
-  const scan = await scanOwn(parts, packId);
+  const scan = await scanThere(parts, packId);
   const damaged = markDamaged(parts, packId, scan);
   for (const { name } of await markUnseen(parts, record, scan)) damaged.push(name);
   if (damaged.length === 0) return scan;
   await mend(parts, damaged);
-  return scanOwn(parts, packId);
+  return scanThere(parts, packId);
+}
+
+/** @throws EIO where the disk went away meanwhile: what could not be read then is no damage */
+async function scanThere(parts: ContentParts, packId: number): Promise<PackScan> {
+  const scan = await scanOwn(parts, packId);
+  await parts.tiers.refresh();
+  parts.packs.path(packId);
+  return scan;
 }
 
 async function removeUnused(parts: ContentParts, record: PackRecord): Promise<void> {

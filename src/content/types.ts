@@ -162,15 +162,19 @@ export interface ContentStore {
    * once. What is lost, or deleted meanwhile, does not count.
    */
   jointSummary(inos: () => AsyncIterable<number>): Promise<JointSummary>;
-  /** Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit. */
+  /**
+   * Marks a chunk of an inode's plan as bad, so that it is no longer a dedup hit; not where its tier is missing. What
+   * can't be read may only be on a disk that went away: look at the tiers again before (`tiers.refresh`).
+   */
   markBad(ino: number, chunkIndex: number): void;
   /**
    * The same where a reader found it damaged in the pack at `packPath`. @returns its name; undefined where it lies in
-   * another one by now
+   * another one by now, or its tier is missing
    */
   markRead(ino: number, chunkIndex: number, packPath: string): Buffer | undefined;
   /** Heals a chunk. @returns whether it is good where it is: who reads it there can go on */
   healInPlace(name: Buffer): Promise<boolean>;
+  /** As `markBad`. */
   markBadName(name: Buffer): void;
   /**
    * Mends damaged chunks from the parity of their packs, or stores them anew where another copy is good.

@@ -56,7 +56,9 @@ async function check(
   if (!tier || !watch.isThere(tier)) return;
   const path = deps.tiers.backingPath(tier, ino);
   const found = await look(deps, path, before);
+  const isThere = found.state === 'good' || (await watch.isStillThere(tier));
   checkRunning(deps);
+  if (!isThere) return;
   const now = deps.namespace.get(ino);
   // Written, moved or deleted meanwhile.
   if (!now || !isHotCopy(deps, now) || now.digest !== digest || now.plainTier !== plainTier) return;

@@ -5,11 +5,13 @@ import type { Problem } from './report.js';
 export interface TierWatch {
   /** Whether it is there, as far as is known. */
   isThere(tier: Tier): boolean;
+  /** The same, after a fresh look at its marker: what could not be read on a disk that fell out is no damage. */
+  isStillThere(tier: Tier): Promise<boolean>;
   /** One for each tier that was not there when it was asked for, or is not there now. */
   problems(): Problem[];
 }
 
-export function watchTiers({ tiers }: TierSet): TierWatch {
+export function watchTiers(set: TierSet): TierWatch {
   const missing = new Map<number, Problem>();
   const isThere = (tier: Tier): boolean => {
     if (tier.state !== 'missing') return true;
@@ -18,8 +20,12 @@ export function watchTiers({ tiers }: TierSet): TierWatch {
   };
   return {
     isThere,
+    async isStillThere(tier) {
+      await set.refresh();
+      return isThere(tier);
+    },
     problems() {
-      tiers.forEach(isThere);
+      set.tiers.forEach(isThere);
       return [...missing.values()];
     },
   };

@@ -10,6 +10,7 @@ import { hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
+import type { Tier } from '../tiers/types.js';
 import { affectedFiles } from './affected-files.js';
 import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
@@ -62,7 +63,7 @@ export async function scrubPacks(
     progress?.({ done, total: packs.length });
     const tier = deps.tiers.byId(tierId);
     if (!tier || state === 'doomed' || !watch.isThere(tier)) continue;
-    await scrubPack(deps, packId, deps.tiers.packPath(tier, packId), damaged, report);
+    await scrubPack({ deps, watch, damaged, report }, packId, tier);
   }
   report.healed = await heal(deps, damaged);
   await deps.store.commit();
@@ -74,18 +75,24 @@ export async function scrubPacks(
   return report;
 }
 
-async function scrubPack(
-  deps: CheckDeps,
-  packId: number,
-  path: string,
-  damaged: Map<string, number>,
-  report: ScrubReport,
-): Promise<void> {
+interface Run {
+  deps: CheckDeps;
+  watch: TierWatch;
+  /** The pack of each damaged chunk by its name as key. */
+  damaged: Map<string, number>;
+  report: ScrubReport;
+}
+
+async function scrubPack(run: Run, packId: number, tier: Tier): Promise<void> {
+  const { deps, watch, damaged, report } = run;
   const before = loadPacks(deps.store).get(packId);
   if (before === undefined) return;
+  const path = deps.tiers.packPath(tier, packId);
   try {
     const scan = await native.scanPack(path, true);
+    const isThere = await watch.isStillThere(tier);
     checkRunning(deps);
+    if (!isThere) return;
     report.packs++;
     report.chunks += scan.count;
     markBad(deps, packId, scan, damaged);
@@ -94,7 +101,9 @@ async function scrubPack(
       damaged.set(hashKey(name), packId);
     });
   } catch (error) {
+    const isThere = await watch.isStillThere(tier);
     checkRunning(deps);
+    if (!isThere) return;
     // Compaction may have removed it meanwhile.
     if (!loadPacks(deps.store).has(packId)) return;
     const detail = `${path} can't be read (${errnoOf(error) ?? String(error)})`;

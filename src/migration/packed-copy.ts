@@ -53,7 +53,7 @@ export async function packAndCheck(
       if (!unchanged()) return null;
       wanted = readBack.bad.length === 0 && readBack.digest === copy.digest;
       if (wanted) return copy;
-      forgetBad(ctx, copy.recipe, readBack.bad);
+      await forgetBad(ctx, copy.recipe, readBack.bad);
     } finally {
       if (!wanted) await copy.job.abort();
     }
@@ -65,7 +65,8 @@ export async function packAndCheck(
 }
 
 /** The next try stores these anew. Where no chunk is to blame none is trusted. */
-function forgetBad({ deps }: MoveContext, recipe: Recipe, bad: Buffer[]): void {
+async function forgetBad({ deps }: MoveContext, recipe: Recipe, bad: Buffer[]): Promise<void> {
+  await deps.tiers.refresh();
   for (const name of bad) deps.content.markBadName(name);
   if (bad.length > 0) return;
   recipe.zero.forEach((isZero, i) => {

@@ -118,14 +118,18 @@ const WRITTEN =
  * is: what is lost may come back
  */
 async function checkPackedForm(
-  { deps }: MoveContext,
+  ctx: MoveContext,
   move: Move,
   isPlainGood: boolean,
 ): Promise<PlanCheck | null> {
-  const { content, log } = deps;
+  const { content, log, tiers } = ctx.deps;
   const { ino } = move;
   try {
     const check = await checkPlan(move, await content.openFor(ino));
+    if (check.bad.length > 0) {
+      await tiers.refresh();
+      readableTier(ctx, liveInode(ctx, move).packedTier);
+    }
     for (const index of check.bad) content.markBad(ino, index);
     return check;
   } catch (error) {

@@ -207,6 +207,25 @@ test('a pack whose file is not there fails with EIO, heals by new data, and work
   await assertReads(bench, 10, first);
 });
 
+test('a disk that goes away while the pack of a crash is looked at has damaged no chunk', async () => {
+  await packFile(bench, 10, first);
+  const hdd = bench.tiers.byId(SLOW)!.path;
+  await crash();
+  const border = native as { scanPack: typeof native.scanPack };
+  const { scanPack } = border;
+  border.scanPack = async (path, deep) => {
+    const scan = await scanPack(path, deep);
+    renameSync(hdd, `${hdd}.away`);
+    return { ...scan, bad: Uint32Array.from({ length: scan.count }, (_, i) => i) };
+  };
+  await restart().finally(() => (border.scanPack = scanPack));
+  assert.match(bench.complaints.join(), /an open pack could not be sealed/);
+  assert.equal(bench.content.damage().badChunks, 0);
+  renameSync(`${hdd}.away`, hdd);
+  await bench.tiers.refresh();
+  await assertReads(bench, 10, first);
+});
+
 test('a pack that an older namespace does not know heals it, and is never removed', async () => {
   await packFile(bench, 10, first);
   const { packId } = onlyPack();

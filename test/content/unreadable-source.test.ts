@@ -1,10 +1,9 @@
 /** Needs root: the medium that chunks are copied from can't read some of them, or is gone. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import { sliceChunks } from '../../src/content/chunk-index.js';
 import { native } from '../../src/native.js';
-import { loopFilesystem, makeUnreadable, type LoopKind } from '../loop-filesystem.js';
+import { loopFilesystem, makeUnreadable, shutDown, type LoopKind } from '../loop-filesystem.js';
 import {
   assertReads,
   createBench,
@@ -77,7 +76,7 @@ test('a sector that can not be read is written anew, from parity', async (t) => 
 
 test('a disk that goes away while chunks are copied from it marks none of them as damaged', async (t) => {
   const { bench, nvme } = await benchOn('xfs', t);
-  execFileSync('xfs_io', ['-x', '-c', 'shutdown', nvme]);
+  shutDown(nvme);
   await assert.rejects(bench.content.relocate(10, SLOW), { code: 'EIO' });
   for (const { location } of sliceChunks(bench.store, undefined, 1000)) assert.ok(!location.bad);
   assert.ok(!bench.complaints.some((text) => text.startsWith('writing a pack failed')));
