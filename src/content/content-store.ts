@@ -152,7 +152,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
 
   function markBad(name: Buffer): void {
     const location = index.get(name);
-    if (location && !packs.isTierMissing(location.packId)) index.markBad(name);
+    if (location && packs.presentTier(location.packId)) index.markBad(name);
   }
 
   return {

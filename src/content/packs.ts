@@ -89,14 +89,14 @@ export class Packs {
     record.sealed = state !== 'open';
   }
 
-  /** Unlinks the files of a doomed pack, then its record. The doom must be durable. */
+  /** Unlinks the files of a doomed pack, then its record. The doom must be durable. @throws where a file may be left */
   async bury(packId: number): Promise<void> {
     const path = this.path(packId);
     for (const file of [path, parityPathOf(path)]) {
       try {
         await unlink(file);
       } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw error;
+        if (!isGone(error, file)) throw error;
       }
     }
     this.forget(packId);
@@ -121,21 +121,21 @@ export class Packs {
   /** Packs with live chunks whose file is not there, on tiers that are. */
   lostPacks(): number[] {
     return [...this.lost.keys()].filter((packId) => {
-      const record = this.records.get(packId);
-      if (!record?.live || this.isTierMissing(packId)) return false;
-      return !this.readableTier(packId);
+      const live = this.records.get(packId)?.live ?? 0;
+      return live > 0 && this.presentTier(packId) && !this.readableTier(packId);
     });
   }
 
-  /** Of what lies on such a tier nothing is known. */
-  isTierMissing(packId: number): boolean {
-    return this.tiers.byId(this.records.get(packId)?.tier ?? 0)?.state === 'missing';
+  /** The tier of a pack where it is there, whether the pack's file is or not. */
+  presentTier(packId: number): Tier | undefined {
+    const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);
+    return tier?.state === 'missing' ? undefined : tier;
   }
 
   /** The tier of a pack where its bytes can be read now. */
   readableTier(packId: number): Tier | undefined {
-    const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);
-    return tier && tier.state !== 'missing' && !this.isLost(packId, tier) ? tier : undefined;
+    const tier = this.presentTier(packId);
+    return tier && !this.isLost(packId, tier) ? tier : undefined;
   }
 
   private isLost(packId: number, tier: Tier): boolean {
@@ -217,6 +217,14 @@ export async function scanOwn(
   // A valid length of 0 means that no header got to the disk.
   if (own || scan.validLength === 0) return scan;
   throw contentError('EBADMSG', `${path} is pack ${scan.packId}, of this or another volume`);
+}
+
+/**
+ * Whether an error says that a file is no more. Where its tier's disk is away that is ENOENT too, and the file comes
+ * back with the disk: then its directory is not there either.
+ */
+export function isGone(error: unknown, path: string): boolean {
+  return errnoOf(error) === 'ENOENT' && existsSync(dirname(path));
 }
 
 /** Where the parity of the pack at this path lies. */

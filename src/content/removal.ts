@@ -7,10 +7,9 @@
  */
 import type { PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { errnoOf } from './errors.js';
 import { PLAN_SLICE_CHUNKS } from './limits.js';
 import type { ContentParts } from './parts.js';
-import { scanOwn } from './packs.js';
+import { isGone, scanOwn } from './packs.js';
 import { hashAt, type PackRecord } from './records.js';
 import { giveWay } from './turns.js';
 
@@ -39,15 +38,28 @@ export async function removeEmptyPacks(
 }
 
 /** Unlinks a pack whose doom is durable. @returns false where that failed, which is logged */
-export async function bury({ packs, log }: ContentParts, packId: number): Promise<boolean> {
+export async function bury(parts: ContentParts, packId: number): Promise<boolean> {
+  const { packs } = parts;
   if (!packs.readableTier(packId)) return false;
   try {
     await packs.bury(packId);
     return true;
   } catch (error) {
-    log.warn({ pack: packId, err: error }, 'an empty pack could not be removed');
+    await noteStays(parts, packId, error, 'an empty pack could not be removed');
     return false;
   }
+}
+
+/** Where its tier is not there the tier's own complaint says so, and the pack waits for it. */
+async function noteStays(
+  { packs, tiers, log }: ContentParts,
+  packId: number,
+  error: unknown,
+  text: string,
+): Promise<void> {
+  // What is known of the tier may be a minute old.
+  await tiers.refresh();
+  if (packs.presentTier(packId)) log.warn({ pack: packId, err: error }, text);
 }
 
 /** Nobody appends to it and no job relies on records in it that the index does not know. */
@@ -83,19 +95,17 @@ export async function doom(parts: ContentParts, record: PackRecord): Promise<voi
     packs.addLive(packId, live);
     log.error({ pack: packId, live }, 'a pack counted as empty has live chunks; it stays');
   } catch (error) {
-    log.warn(
-      { pack: packId, err: error },
-      'a pack that counts as empty could not be read; it stays',
-    );
+    const text = 'a pack that counts as empty could not be read; it stays';
+    await noteStays(parts, packId, error, text);
   }
 }
 
-/** Undefined where there is no file. */
+/** Undefined where the pack has no file any more. */
 async function scanFile(parts: ContentParts, packId: number): Promise<PackScan | undefined> {
   try {
     return await scanOwn(parts, packId);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (isGone(error, parts.packs.path(packId))) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
  * Orphans: inodes without a name. They live on while a program or the kernel holds them; then their bytes
  * are released. Steps: 1. the transaction that removed the last name is durable; 2. the backing file is
  * unlinked; 3. the record goes. A crash at any point leaves the orphan in its set, and the steps are
- * done again at the next start.
+ * done again at the next start. Orphans whose tier is not there wait for it.
  */
 import { native } from '../native.js';
 import type { Inode } from '../namespace/types.js';
@@ -19,6 +19,8 @@ const GATHER_MS = 200;
 const MOST_WAIT_MS = 2000;
 const MUCH_BYTES = 64 << 20;
 const LITTLE_LEFT_BYTES = 1 << 30;
+/** So often it is looked whether a tier is back that orphans wait for. */
+const LOOK_AGAIN_MS = 10_000;
 /** Backing files unlinked in one job: programs that open files wait for its thread, too. */
 const BATCH = 512;
 const ENOENT = 2;
@@ -31,7 +33,10 @@ export class Orphans {
   private ready: number[] = [];
   /** What unlinking `ready` gives back, about. */
   private readyBytes = 0;
+  /** Those whose tier is missing, or can't be written to. */
+  private readonly waiting = new Map<Tier, number[]>();
   private timer: NodeJS.Timeout | null = null;
+  private again: NodeJS.Timeout | null = null;
   private running: Promise<void> = Promise.resolve();
 
   constructor(private readonly ctx: Context) {}
@@ -95,11 +100,42 @@ export class Orphans {
   }
 
   private async drain(): Promise<void> {
-    const batch = this.ready.splice(0);
+    const back = await this.takeWaiting();
+    const batch = this.ready.splice(0).concat(back);
     this.readyBytes = 0;
     if (batch.length === 0) return;
     await this.ctx.namespace.commit();
     for (let i = 0; i < batch.length; i += BATCH) await this.releaseAll(batch.slice(i, i + BATCH));
+  }
+
+  /** Those whose tier is there by now. */
+  private async takeWaiting(): Promise<number[]> {
+    const { tiers } = this.ctx;
+    if (this.waiting.size === 0) return [];
+    await tiers.refresh();
+    let back: number[] = [];
+    for (const [tier, inos] of this.waiting) {
+      if (tiers.readOnly || !isUsable(tier)) continue;
+      this.waiting.delete(tier);
+      back = back.concat(inos);
+    }
+    if (this.waiting.size > 0) this.lookAgain();
+    return back;
+  }
+
+  private lookAgain(): void {
+    this.again ??= setTimeout(() => {
+      this.again = null;
+      void this.flush();
+    }, LOOK_AGAIN_MS).unref();
+  }
+
+  /** Its tier is missing, or can't be written to. */
+  private wait(tier: Tier, ino: number): void {
+    const others = this.waiting.get(tier);
+    if (others === undefined) this.waiting.set(tier, [ino]);
+    else others.push(ino);
+    this.lookAgain();
   }
 
   /** Steps 2 and 3. */
@@ -117,8 +153,9 @@ export class Orphans {
     ctx.files.forgetIdle(ino);
     if (inode.plainTier === 0) return this.finish(inode);
     const tier = ctx.tiers.byId(inode.plainTier);
-    // Where the tier is not there the orphan stays for a later start.
-    if (tier === undefined || tier.state === 'missing' || tier.state === 'read-only') return;
+    // Where the volume has no such tier any more the orphan stays for a later start.
+    if (tier === undefined) return;
+    if (!isUsable(tier)) return this.wait(tier, ino);
     const others = withBacking.get(tier);
     if (others === undefined) withBacking.set(tier, [inode]);
     else others.push(inode);
@@ -128,8 +165,10 @@ export class Orphans {
     const { ctx } = this;
     const paths = inodes.map(({ ino }) => ctx.tiers.backingPath(tier, ino));
     const results = await native.removeFiles(paths);
+    const isAway = results.includes(-ENOENT) && !(await this.isThere(tier));
     inodes.forEach(({ ino }, index) => {
       const failed = -results[index];
+      if (failed === ENOENT && isAway) return this.wait(tier, ino);
       const inode = ctx.namespace.get(ino);
       if (inode === undefined) return ctx.namespace.removeOrphan(ino);
       // One that fails must not keep the others from their turn.
@@ -137,6 +176,12 @@ export class Orphans {
       ctx.tiers.accountPlain(tier, -inode.plainBlocks * BLOCK);
       this.finish(inode);
     });
+  }
+
+  /** Of the files of a tier whose disk is away nothing is known, and what is known of the tier may be a minute old. */
+  private async isThere(tier: Tier): Promise<boolean> {
+    await this.ctx.tiers.refresh();
+    return tier.state !== 'missing';
   }
 
   private keep({ ino }: Inode, errno: number): void {
@@ -164,5 +209,10 @@ export class Orphans {
     this.ready = this.ready.concat([...this.held]);
     this.held.clear();
     await this.flush();
+    if (this.again !== null) clearTimeout(this.again);
   }
+}
+
+function isUsable({ state }: Tier): boolean {
+  return state !== 'missing' && state !== 'read-only';
 }

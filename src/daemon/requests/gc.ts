@@ -6,6 +6,8 @@ import { mustBeWritable } from './find.js';
 /** Arguments: `unknown`, also what lies in packs that were written under another namespace. */
 export async function gc(parts: Parts, args: Record<string, unknown>): Promise<FullReclaimReport> {
   mustBeWritable(parts);
+  // A disk may have been brought back just for this.
+  await parts.tiers.refresh();
   if (args['unknown'] === true) parts.content.giveUpAdopted();
   await parts.filesystem.releaseDeleted();
   return parts.migration.unpaused(() => parts.content.reclaimAll());
