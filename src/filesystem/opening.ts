@@ -170,6 +170,8 @@ export function create(
   mode: number,
 ): { attributes: Attributes; opened: Opened } {
   const directory = freeName(ctx, parent, name);
+  // Before a spare is taken, whose number an inode must get.
+  if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
   const fileClass = ctx.placing.classify(parent, name);
   const tiers = ctx.placing.tiersForNew(parent, name, fileClass);
   const spare = tiers.length > 0 ? ctx.spares.take(tiers[0]) : undefined;

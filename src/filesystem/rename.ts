@@ -87,6 +87,8 @@ function unflushed(ctx: Context, { inode, target }: Renaming, flags: number): nu
 
 function checked(ctx: Context, source: NameAt, destination: NameAt, flags: number): Renaming {
   if ((flags & ~KNOWN) !== 0) throw new FileError('EINVAL');
+  // No whiteout could be made: that must not show halfway.
+  if ((flags & RENAME_WHITEOUT) !== 0 && ctx.namespace.failed !== null) throw ctx.namespace.failed;
   checkName(destination.name);
   const from = { directory: directoryOf(ctx, source.parent), name: source.name };
   const to = { directory: directoryOf(ctx, destination.parent), name: destination.name };

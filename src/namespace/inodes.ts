@@ -94,7 +94,11 @@ export function createInodes({ store, counters, unsettled, cached }: InodesParts
 
     peek: (ino) => dirty.get(ino) ?? cache.peek(ino) ?? read(ino),
 
-    create: (fields) => createAt(fields.ino ?? counters.nextIno(), fields),
+    create(fields) {
+      // Also for a number that was reserved before the store failed.
+      if (store.failed !== null) throw store.failed;
+      return createAt(fields.ino ?? counters.nextIno(), fields);
+    },
     createAt,
 
     update(inode) {
