@@ -74,16 +74,17 @@ export function createChannel(options: ChannelOptions): FuseSession {
 
   function later(known: OpcodeEntry, result: Promise<unknown>): number {
     const { unique, nodeid, pid } = request;
-    interrupts.begin(unique, pid, () => session.respond(unique, EINTR));
+    const { undo } = known;
+    if (undo) interrupts.begin(unique, pid, () => session.respond(unique, EINTR));
+    const isGivenUp = () => undo !== undefined && !interrupts.end(unique);
     result
-      .then((value) =>
-        interrupts.end(unique)
-          ? answer(known, unique, value)
-          : known.undo?.(operations, nodeid, value as never),
-      )
+      .then((value) => {
+        if (isGivenUp()) return undo?.(operations, nodeid, value as never);
+        answer(known, unique, value);
+      })
       .catch((error: unknown) => {
         const errno = -failed(known, error);
-        if (interrupts.end(unique)) session.respond(unique, errno);
+        if (!isGivenUp()) session.respond(unique, errno);
       });
     return PENDING;
   }

@@ -3,7 +3,7 @@
  * answers, and how the result is encoded. Offsets are those of the fuse_*_in structures.
  */
 import { FSYNC_DATA_ONLY, MAX_REQUEST_BYTES, Opcode, SETXATTR_ACL_KILL_SGID } from './protocol.js';
-import type { Attributes, Caller, Opened, Operations, Result } from './operations.js';
+import type { Caller, Opened, Operations, Result } from './operations.js';
 import {
   DirectoryWriter,
   writeAttributesReply,
@@ -30,7 +30,10 @@ export interface OpcodeEntry {
   encode: Encoder<never>;
   /** The kernel waits for no answer. */
   silent?: boolean;
-  /** Takes back what the program would have got, where nobody hears the answer any more. */
+  /**
+   * Takes back what the program would have got, where nobody hears the answer any more. Only with it a killed program is
+   * let go early: of an operation that changes names the kernel would go on to know what was before.
+   */
   undo?: (operations: Operations, nodeid: number, value: never) => unknown;
 }
 
@@ -49,15 +52,10 @@ function entry<T>(
 
 const nothing: Encoder<unknown> = () => undefined;
 
-interface Created {
-  attributes: Attributes;
-  opened: Opened;
-}
-
-const closeCreated = (ops: Operations, _parent: number, { attributes, opened }: Created): unknown =>
-  ops.release(attributes.ino, opened.handle, 0);
-
-const writeCreated: Encoder<Created> = (out, value) => {
+const writeCreated: Encoder<{
+  attributes: Parameters<typeof writeEntry>[1];
+  opened: Parameters<typeof writeOpened>[1];
+}> = (out, value) => {
   writeEntry(out, value.attributes);
   writeOpened(out, value.opened);
 };
@@ -226,23 +224,17 @@ function addFileOperations(table: (OpcodeEntry | undefined)[]): void {
     ),
     undo: (ops, nodeid, { handle }: Opened) => ops.release(nodeid, handle, 0),
   };
-  table[Opcode.CREATE] = {
-    ...entry(
-      'create',
-      (ops, caller, r) =>
-        ops.create(masked(caller, r.u32(8)), r.nodeid, r.name(16), r.u32(0), r.u32(4)),
-      writeCreated,
-    ),
-    undo: closeCreated,
-  };
-  table[Opcode.TMPFILE] = {
-    ...entry(
-      'tmpfile',
-      (ops, caller, r) => ops.tmpfile(masked(caller, r.u32(8)), r.nodeid, r.u32(0), r.u32(4)),
-      writeCreated,
-    ),
-    undo: closeCreated,
-  };
+  table[Opcode.CREATE] = entry(
+    'create',
+    (ops, caller, r) =>
+      ops.create(masked(caller, r.u32(8)), r.nodeid, r.name(16), r.u32(0), r.u32(4)),
+    writeCreated,
+  );
+  table[Opcode.TMPFILE] = entry(
+    'tmpfile',
+    (ops, caller, r) => ops.tmpfile(masked(caller, r.u32(8)), r.nodeid, r.u32(0), r.u32(4)),
+    writeCreated,
+  );
   table[Opcode.RELEASE] = entry(
     'release',
     (ops, _caller, r) => ops.release(r.nodeid, r.u64(0), r.u32(8)),
