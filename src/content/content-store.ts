@@ -132,6 +132,7 @@ type LookingUp = Pick<
   | 'markBad'
   | 'markRead'
   | 'markBadName'
+  | 'markGoodName'
   | 'packs'
   | 'damage'
   | 'savings'
@@ -186,6 +187,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
       return name;
     },
     markBadName: markBad,
+    markGoodName: index.markGood,
     packs: () => Array.from(parts.packs.all(), toInfo),
     damage: () => ({
       badChunks: index.countBad(DAMAGE_COUNTED),

@@ -213,9 +213,8 @@ export async function scanOwn(
 ): Promise<PackScan> {
   const path = packs.path(packId);
   const scan = await native.scanPack(path, false);
-  const own = scan.packId === packId && scan.volumeId.equals(volumeId);
   // A valid length of 0 means that no header got to the disk.
-  if (own || scan.validLength === 0) return scan;
+  if (isOwn(scan, packId, volumeId) || scan.validLength === 0) return scan;
   throw contentError('EBADMSG', `${path} is pack ${scan.packId}, of this or another volume`);
 }
 
@@ -225,6 +224,11 @@ export async function scanOwn(
  */
 export function isGone(error: unknown, path: string): boolean {
   return errnoOf(error) === 'ENOENT' && existsSync(dirname(path));
+}
+
+/** Whether what was scanned is the pack that is to lie there. */
+export function isOwn(scan: PackScan, packId: number, volumeId: Buffer): boolean {
+  return scan.packId === packId && scan.volumeId.equals(volumeId);
 }
 
 /** Where the parity of the pack at this path lies. */

@@ -14,7 +14,7 @@ import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
 import type { NamedLocation } from './chunk-index.js';
 import { MAX_PACKS_AHEAD, PLAN_SLICE_CHUNKS } from './limits.js';
-import { packDirectory, scanOwn } from './packs.js';
+import { isOwn, packDirectory, scanOwn } from './packs.js';
 import { mend } from './parity.js';
 import type { ContentParts } from './parts.js';
 import { hashAt, type PackRecord } from './records.js';
@@ -204,7 +204,7 @@ async function recoverUnknown(
   const path = tiers.packPath(tier, packId);
   try {
     const scan = await native.scanPack(path, false);
-    if (scan.packId !== packId || !scan.volumeId.equals(volumeId)) {
+    if (!isOwn(scan, packId, volumeId)) {
       log.warn({ path }, 'a pack of another volume lies here; it is left alone');
       return;
     }

@@ -176,6 +176,8 @@ export interface ContentStore {
   healInPlace(name: Buffer): Promise<boolean>;
   /** As `markBad`. */
   markBadName(name: Buffer): void;
+  /** It was read there and is what its name says; nothing where it lies elsewhere by now. */
+  markGoodName(name: Buffer, at: Pick<ChunkLocation, 'packId' | 'offset'>): void;
   /**
    * Mends damaged chunks from the parity of their packs, or stores them anew where another copy is good.
    * @returns the names of those that are good now

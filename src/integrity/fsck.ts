@@ -37,13 +37,14 @@ export interface FsckOptions {
 
 export async function checkVolume(deps: CheckDeps, options: FsckOptions): Promise<FsckReport> {
   const report: FsckReport = { checked: nothingChecked(), healed: 0, problems: [] };
+  // First: what it heals is no problem any more.
+  const found = options.deep ? await scrub(deps, options.progress) : undefined;
   for (const [done, check] of CHECKS.entries()) {
     options.progress?.({ done, total: CHECKS.length });
     await runCheck(check, deps, report);
   }
-  if (!options.deep) return report;
-  const { healed, problems } = await scrub(deps, options.progress);
+  if (!found) return report;
   const known = new Set(report.problems.map(identity));
-  const others = problems.filter((problem) => !known.has(identity(problem)));
-  return { ...report, healed, problems: [...report.problems, ...others] };
+  const others = found.problems.filter((problem) => !known.has(identity(problem)));
+  return { ...report, healed: found.healed, problems: [...report.problems, ...others] };
 }

@@ -1,11 +1,11 @@
 /**
  * Scrub: reads every pack whole, heals damaged chunks or marks them so that new data heals them, and says which files
- * have them. It goes on while the volume is in use.
+ * have them. What is good counts as good again. It goes on while the volume is in use.
  */
 import { findInRecord } from '../content/chunk-index.js';
 import { errnoOf } from '../content/errors.js';
 import { hashOf } from '../content/names.js';
-import { loadPacks } from '../content/packs.js';
+import { isOwn, loadPacks } from '../content/packs.js';
 import { hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
@@ -16,6 +16,8 @@ import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
 import { watchTiers, type TierWatch } from './missing-tiers.js';
 import { checkRunning, type CheckDeps, type CheckProgress, type Problem } from './report.js';
+
+const SLICE = 2000;
 
 export interface ScrubReport {
   packs: number;
@@ -65,7 +67,7 @@ export async function scrubPacks(
     if (!tier || state === 'doomed' || !watch.isThere(tier)) continue;
     await scrubPack({ deps, watch, damaged, report }, packId, tier);
   }
-  report.healed = await heal(deps, damaged);
+  report.healed += await heal(deps, damaged);
   await deps.store.commit();
   report.damaged = [...damaged.keys()].map((key) => hashOf(keyName(key)).toString('hex'));
   for (const { ino, problem } of await affectedFiles(deps, damaged)) {
@@ -89,13 +91,14 @@ async function scrubPack(run: Run, packId: number, tier: Tier): Promise<void> {
   if (before === undefined) return;
   const path = deps.tiers.packPath(tier, packId);
   try {
-    const scan = await native.scanPack(path, true);
+    const scan = ownRecords(deps, packId, await native.scanPack(path, true));
     const isThere = await watch.isStillThere(tier);
     checkRunning(deps);
     if (!isThere) return;
     report.packs++;
     report.chunks += scan.count;
     markBad(deps, packId, scan, damaged);
+    report.healed += await markGood(deps, packId, scan);
     await findMissing(deps.store, before, scan, (name) => {
       deps.content.markBadName(name);
       damaged.set(hashKey(name), packId);
@@ -111,6 +114,33 @@ async function scrubPack(run: Run, packId: number, tier: Tier): Promise<void> {
     report.problems.push({ what: 'no-pack', subject: `pack ${packId}`, detail, repair });
   }
   await giveWay();
+}
+
+/** Another pack in its place has nothing that lies in this one, whatever its records say. */
+function ownRecords({ tiers }: CheckDeps, packId: number, scan: PackScan): PackScan {
+  if (isOwn(scan, packId, Buffer.from(tiers.volumeId, 'hex'))) return scan;
+  return { ...scan, count: 0, bad: new Uint32Array() };
+}
+
+/** What was marked while it could not be read: its disk was away, or its pack has been restored. @returns how many */
+async function markGood(
+  deps: CheckDeps,
+  packId: number,
+  { count, bad, hashes, offsets }: PackScan,
+): Promise<number> {
+  const isBad = new Set(bad);
+  let good = 0;
+  for (let i = 0; i < count; i++) {
+    const found = findInRecord(deps.store, hashAt(hashes, i), packId, offsets[i]);
+    if (found?.location.bad && !isBad.has(i)) {
+      deps.content.markGoodName(found.name, found.location);
+      good++;
+    }
+    if (i % SLICE !== SLICE - 1) continue;
+    await giveWay();
+    checkRunning(deps);
+  }
+  return good;
 }
 
 /** Takes out what is good now. @returns how many that are */

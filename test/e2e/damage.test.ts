@@ -146,6 +146,27 @@ scenario(
   },
 );
 
+scenario('a pack that is restored from a backup is as good as before', QUIET, async (volume) => {
+  const sum = await put(volume.at('model.bin'), noise(4 * MiB));
+  await volume.demote('model.bin');
+  await volume.unmount();
+  const [pack] = await volume.packs('hdd');
+  const backup = await readFile(pack);
+  await damagePacks(volume, 1 / 2);
+  await dropCaches();
+  await volume.mount(QUIET.mount);
+  assert.equal((await volume.run('scrub', volume.mountpoint)).code, 1);
+  assert.equal((await volume.status()).health, 'degraded');
+  await volume.unmount();
+  await writeFile(pack, backup);
+  await volume.mount(QUIET.mount);
+  const report = JSON.parse(await volume.must('scrub', volume.mountpoint, '--json'));
+  assert.equal(report.healed, 1);
+  assert.deepEqual((await volume.status()).problems, []);
+  await volume.must('fsck', volume.mountpoint);
+  assert.equal(await digestFile(volume.at('model.bin')), sum);
+});
+
 scenario(
   'a pack whose file is gone: EIO, status says so, and it works when it is back',
   QUIET,
