@@ -85,6 +85,7 @@ class Reader {
         this.collect(`${name}.${inner}`, pair.value as Node | null, words);
       }
     } else if (isSeq(node)) {
+      if (name !== 'compress') throw usageError(`${this.where(node)}: ${name} takes one value`);
       for (const item of node.items) this.collect(name, item as Node, words);
     } else if (name !== 'config') {
       const value = isScalar(node) ? String(node.value ?? '') : '';

@@ -82,6 +82,11 @@ function aim(word: OptionWord): Aimed {
 }
 
 function unknownOption(word: OptionWord): Error {
+  if (STANDARD_NAMES.includes(word.name)) {
+    return usageError(
+      `${word.origin}: "${word.name}" is an option of mount(8): give it as -o ${word.name}, or in fstab`,
+    );
+  }
   const [, first, second] = /^([^.]*)\.(.*)$/.exec(word.name) ?? [];
   const known = SPECS.flatMap(([, spec]) => {
     const tier = spec.tierName === 'suffix' ? second : first;

@@ -72,6 +72,7 @@ test('what is wrong is named with its line', async () => {
     ['a: [\n', /reef\.yaml:\d+: /],
     ['config: other.yaml\n', /another/],
     ['a: 1\na: 2\n', /:2: /],
+    ['nvme: { high: [90, 20] }\n', /:1: nvme\.high takes one value/],
   ];
   for (const [text, pattern] of cases) assert.match(await refusal(text), pattern, text);
 });
