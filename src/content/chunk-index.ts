@@ -141,10 +141,15 @@ function createChanges({ store, packs, savings }: IndexParts) {
     count(name, fresh.length, fresh.stored);
   }
 
+  function noLongerBad(name: Buffer, { packId }: Place): void {
+    damaged.remove(name);
+    packs.noteHealed(packId);
+  }
+
   function replace(name: Buffer, old: ChunkLocation, to: Place, references: number): void {
     packs.addLive(to.packId, to.stored);
     packs.addLive(old.packId, -old.stored);
-    if (old.bad) damaged.remove(name);
+    if (old.bad) noLongerBad(name, old);
     put(name, { ...to, references, bad: false });
     count(name, 0, to.stored - old.stored);
     epoch++;
@@ -178,7 +183,7 @@ function createChanges({ store, packs, savings }: IndexParts) {
         return false;
       }
       table.remove(name);
-      if (location.bad) damaged.remove(name);
+      if (location.bad) noLongerBad(name, location);
       packs.addLive(location.packId, -location.stored);
       count(name, -location.length, -location.stored);
       return true;
@@ -192,7 +197,7 @@ function createChanges({ store, packs, savings }: IndexParts) {
     mark(name: Buffer, location: ChunkLocation, bad: boolean): void {
       put(name, { ...location, bad });
       if (bad) damaged.put(name, PRESENT);
-      else damaged.remove(name);
+      else noLongerBad(name, location);
       epoch++;
     },
     countBad(limit: number): number {

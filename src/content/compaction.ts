@@ -8,6 +8,7 @@
  *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
  */
 import { errnoOf } from './errors.js';
+import { heal } from './healing.js';
 import {
   COMPACT_BELOW,
   MERGE_BELOW_BYTES,
@@ -35,8 +36,6 @@ const NO_ROOM_MS = 60_000;
 
 /** What calls share. */
 export interface ReclaimState {
-  /** Packs that can't be compacted, for their live chunks are damaged; not tried again. */
-  stuck: Set<number>;
   /** Milliseconds since the epoch. */
   noRoomUntil: number;
   closing: boolean;
@@ -76,20 +75,26 @@ export async function compactPacks(
     [...parts.packs.all()].filter(
       (record) =>
         scope.hasPack(record.packId) &&
-        !state.stuck.has(record.packId) &&
+        !parts.packs.isStuck(record.packId) &&
         canCompact(parts, record),
     ),
   );
   for (const record of candidates) {
     if (state.closing || Date.now() < state.noRoomUntil) return;
     try {
-      await parts.maintenance(() => compactPack(parts, state, record, report));
+      await compactPack(parts, state, record, report);
     } catch (error) {
       parts.log.warn({ pack: record.packId, err: error }, 'a pack could not be compacted');
-      if (errnoOf(error) !== 'ENOSPC') state.stuck.add(record.packId);
-      else state.noRoomUntil = Date.now() + NO_ROOM_MS;
+      if (errnoOf(error) === 'ENOSPC') state.noRoomUntil = Date.now() + NO_ROOM_MS;
+      else await noteStuck(parts, record);
     }
   }
+}
+
+/** Unless its tier went away: then there may be nothing wrong with it. */
+async function noteStuck({ packs, tiers }: ContentParts, { packId }: PackRecord): Promise<void> {
+  await tiers.refresh();
+  if (packs.readableTier(packId)) packs.setStuck(packId);
 }
 
 function canCompact(parts: ContentParts, record: PackRecord): boolean {
@@ -98,40 +103,68 @@ function canCompact(parts: ContentParts, record: PackRecord): boolean {
   return record.live > 0 && record.live <= parts.tiers.usage(tier).free;
 }
 
+/** What is damaged in it is healed once the rest was copied: that may help, and the copying finds damage. */
 async function compactPack(
   parts: ContentParts,
   state: ReclaimState,
   record: PackRecord,
   report: ReclaimReport,
 ): Promise<void> {
-  const tier = parts.packs.readableTier(record.packId);
-  if (!tier || !canCompact(parts, record)) return;
-  const live = await liveChunks(parts, record.packId);
-  /** How much longer the copies are: what is live in a chain takes along what it needs of what is dead there. */
-  let growth = 1;
-  for (let start = 0; start < live.length && !state.closing; start += MOVE_BATCH_RECORDS) {
-    const batch = live.slice(start, start + MOVE_BATCH_RECORDS);
-    const stored = batch.reduce((sum, { from }) => sum + from.stored, 0);
-    // The pack is still there: what is free must not go for copies that nothing is gained by yet.
-    if (stored * growth > parts.tiers.usage(tier).free) return;
-    const moved = await moveChunks(parts, record.packId, batch, tier);
-    growth = Math.max(growth, moved / stored);
-    report.bytesMoved += moved;
-    report.bytesFreed -= moved;
+  let isDone = await copyLive(parts, state, record, report);
+  if (isDone && record.live > 0 && (await healLive(parts, record))) {
+    isDone = await copyLive(parts, state, record, report);
   }
   if (record.live === 0) report.packsCompacted++;
-  else if (!state.closing) state.stuck.add(record.packId);
+  else if (isDone) await noteStuck(parts, record);
 }
 
-/** The chunks that lie in a pack by the index, as its own records tell; damaged ones are left out. */
-async function liveChunks(parts: ContentParts, packId: number): Promise<MovingChunk[]> {
+/** @returns whether all was copied that can be; false where that is to be tried again */
+async function copyLive(
+  parts: ContentParts,
+  state: ReclaimState,
+  record: PackRecord,
+  report: ReclaimReport,
+): Promise<boolean> {
+  return parts.maintenance(async () => {
+    const tier = parts.packs.readableTier(record.packId);
+    if (!tier || !canCompact(parts, record)) return false;
+    const { good } = await liveChunks(parts, record.packId);
+    /** How much longer the copies are: what is live in a chain takes along what it needs of what is dead there. */
+    let growth = 1;
+    for (let start = 0; start < good.length && !state.closing; start += MOVE_BATCH_RECORDS) {
+      const batch = good.slice(start, start + MOVE_BATCH_RECORDS);
+      const stored = batch.reduce((sum, { from }) => sum + from.stored, 0);
+      // The pack is still there: what is free must not go for copies that nothing is gained by yet.
+      if (stored * growth > parts.tiers.usage(tier).free) return false;
+      const moved = await moveChunks(parts, record.packId, batch, tier);
+      growth = Math.max(growth, moved / stored);
+      report.bytesMoved += moved;
+      report.bytesFreed -= moved;
+    }
+    return !state.closing;
+  });
+}
+
+/** @returns whether something is good now */
+async function healLive(parts: ContentParts, { packId }: PackRecord): Promise<boolean> {
+  const { bad } = await parts.maintenance(() => liveChunks(parts, packId));
+  return (await heal(parts, bad)).length > 0;
+}
+
+/** The chunks that lie in a pack by the index, as its own records tell, and the names of those that are damaged. */
+async function liveChunks(
+  parts: ContentParts,
+  packId: number,
+): Promise<{ good: MovingChunk[]; bad: Buffer[] }> {
   const { index } = parts;
   const scan = await scanOwn(parts, packId);
-  const live: MovingChunk[] = [];
+  const good: MovingChunk[] = [];
+  const bad: Buffer[] = [];
   for (let i = 0; i < scan.count; i++) {
     const found = index.inRecord(hashAt(scan.hashes, i), packId, scan.offsets[i]);
-    if (found && !found.location.bad) live.push({ name: found.name, from: found.location });
+    if (found?.location.bad) bad.push(found.name);
+    else if (found) good.push({ name: found.name, from: found.location });
     if (i % MOVE_BATCH_RECORDS === MOVE_BATCH_RECORDS - 1) await giveWay();
   }
-  return live;
+  return { good, bad };
 }

@@ -16,6 +16,8 @@ import { decodePack, encodePack, packKey, type PackRecord } from './records.js';
 
 /** A file that was not there is looked for so often, at most. */
 const LOOK_AGAIN_MS = 1000;
+/** What kept a pack from being compacted is not tried again for so long: mending may read much of it each time. */
+const STUCK_MS = 3_600_000;
 const NEXT_PACK = Buffer.from('content/next-pack', 'latin1');
 
 export class Packs {
@@ -25,6 +27,8 @@ export class Packs {
   private readonly dirty = new Set<number>();
   /** Packs whose file was not there, and when that was last looked at. Not recorded: the file may come back. */
   private readonly lost = new Map<number, number>();
+  /** Packs that could not be compacted, and when. */
+  private readonly stuck = new Map<number, number>();
 
   constructor(
     private readonly store: Store,
@@ -110,7 +114,22 @@ export class Packs {
     this.records.delete(packId);
     this.dirty.delete(packId);
     this.lost.delete(packId);
+    this.stuck.delete(packId);
     this.table.remove(packKey(packId));
+  }
+
+  /** It can't be compacted as it is. */
+  setStuck(packId: number): void {
+    this.stuck.set(packId, Date.now());
+  }
+
+  /** A record in it is no longer damaged, or no longer needed. */
+  noteHealed(packId: number): void {
+    this.stuck.delete(packId);
+  }
+
+  isStuck(packId: number): boolean {
+    return Date.now() - (this.stuck.get(packId) ?? -Infinity) < STUCK_MS;
   }
 
   /** Its file can't be opened. */

@@ -141,10 +141,9 @@ function removePacks(
   report: ReclaimReport,
 ): Promise<void> {
   return parts.maintenance(async () => {
-    for (const { packId, size } of await removeEmptyPacks(parts, () => state.closing)) {
+    for (const { size } of await removeEmptyPacks(parts, () => state.closing)) {
       report.packsRemoved++;
       report.bytesFreed += size;
-      state.stuck.delete(packId);
     }
   });
 }
