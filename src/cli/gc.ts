@@ -24,11 +24,34 @@ export const gcVerb: Verb = {
 };
 
 function reportLines(report: FullReclaimReport): string[] {
+  // What was copied may be more, where the rest of its pack could not follow yet.
   const freed =
-    `${formatSize(report.bytesFreed)} freed: ${report.chunksRemoved} chunks, ` +
+    `${formatSize(Math.max(0, report.bytesFreed))} freed: ${report.chunksRemoved} chunks, ` +
     `${report.packsRemoved} packs removed, ${report.packsCompacted} compacted ` +
     `(${formatSize(report.bytesMoved)} copied)`;
-  if (report.deadBytes === 0) return [freed];
-  const dead = formatSize(report.deadBytes);
-  return [freed, `${dead} of deleted files stay until more than half of their pack is deleted`];
+  return [freed, ...leftLines(report)];
+}
+
+/** What stays, and why. */
+export function leftLines({
+  deadBytes,
+  noRoom,
+  deadBesideDamage,
+}: Pick<FullReclaimReport, 'deadBytes' | 'noRoom' | 'deadBesideDamage'>): string[] {
+  const lines = noRoom.map(
+    (short) =>
+      `${formatSize(short.deadBytes)} of deleted files stay on tier ${short.tier}: what is left of ` +
+      `their packs has to be copied, which takes ${formatSize(short.neededBytes)} at least; ` +
+      `${formatSize(short.freeBytes)} are free there`,
+  );
+  if (deadBesideDamage > 0) {
+    const text = 'something in the rest of their packs is damaged; scrub names the files';
+    lines.push(`${formatSize(deadBesideDamage)} of deleted files stay: ${text}`);
+  }
+  const rest = noRoom.reduce((left, short) => left - short.deadBytes, deadBytes - deadBesideDamage);
+  if (rest > 0) {
+    const until = 'until more than half of their pack is deleted';
+    lines.push(`${formatSize(rest)} of deleted files stay ${until}`);
+  }
+  return lines;
 }

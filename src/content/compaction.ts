@@ -7,6 +7,7 @@
  * - small packs, such as each unmount leaves one, are merged where a tier has many of about one size. The
  *   next merge of the same bytes is among packs so many times larger, up to those that are large enough.
  */
+import type { Tier } from '../tiers/types.js';
 import { errnoOf } from './errors.js';
 import { heal } from './healing.js';
 import {
@@ -31,13 +32,15 @@ export interface Scope {
   hasPack(packId: number): boolean;
 }
 
-/** After a compaction failed for want of space, none is tried for this long. Milliseconds. */
+/** After a compaction failed for want of space, none is tried on its tier for this long. Milliseconds. */
 const NO_ROOM_MS = 60_000;
 
 /** What calls share. */
 export interface ReclaimState {
-  /** Milliseconds since the epoch. */
-  noRoomUntil: number;
+  /** By the id of the tier, milliseconds since the epoch. */
+  noRoomUntil: Map<number, number>;
+  /** Packs for whose rest there was less room than it took, when that was tried last. */
+  short: Set<number>;
   closing: boolean;
 }
 
@@ -70,25 +73,35 @@ export async function compactPacks(
   scope: Scope,
   report: ReclaimReport,
 ): Promise<void> {
-  if (Date.now() < state.noRoomUntil) return;
   const candidates = packsToCompact(
     [...parts.packs.all()].filter(
       (record) =>
         scope.hasPack(record.packId) &&
         !parts.packs.isStuck(record.packId) &&
+        mayTry(state, record) &&
         canCompact(parts, record),
     ),
   );
   for (const record of candidates) {
-    if (state.closing || Date.now() < state.noRoomUntil) return;
+    if (state.closing) return;
+    if (!mayTry(state, record)) continue;
     try {
       await compactPack(parts, state, record, report);
     } catch (error) {
       parts.log.warn({ pack: record.packId, err: error }, 'a pack could not be compacted');
-      if (errnoOf(error) === 'ENOSPC') state.noRoomUntil = Date.now() + NO_ROOM_MS;
+      if (errnoOf(error) === 'ENOSPC') noteNoRoom(state, record);
       else await noteStuck(parts, record);
     }
   }
+}
+
+function mayTry({ noRoomUntil }: ReclaimState, { tier }: PackRecord): boolean {
+  return Date.now() >= (noRoomUntil.get(tier) ?? 0);
+}
+
+function noteNoRoom({ noRoomUntil, short }: ReclaimState, { tier, packId }: PackRecord): void {
+  noRoomUntil.set(tier, Date.now() + NO_ROOM_MS);
+  short.add(packId);
 }
 
 /** Unless its tier went away: then there may be nothing wrong with it. */
@@ -99,8 +112,12 @@ async function noteStuck({ packs, tiers }: ContentParts, { packId }: PackRecord)
 
 function canCompact(parts: ContentParts, record: PackRecord): boolean {
   const tier = parts.packs.readableTier(record.packId);
-  if (!tier || !isAtRest(parts, record)) return false;
-  return record.live > 0 && record.live <= parts.tiers.usage(tier).free;
+  return isAtRest(parts, record) && record.live > 0 && record.live <= freeOn(parts, tier);
+}
+
+/** Bytes that copies can take. */
+export function freeOn({ tiers }: ContentParts, tier: Tier | undefined): number {
+  return tier ? tiers.usage(tier).free : 0;
 }
 
 /** What is damaged in it is healed once the rest was copied: that may help, and the copying finds damage. */
@@ -128,6 +145,7 @@ async function copyLive(
   return parts.maintenance(async () => {
     const tier = parts.packs.readableTier(record.packId);
     if (!tier || !canCompact(parts, record)) return false;
+    state.short.delete(record.packId);
     const { good } = await liveChunks(parts, record.packId);
     /** How much longer the copies are: what is live in a chain takes along what it needs of what is dead there. */
     let growth = 1;
@@ -135,7 +153,10 @@ async function copyLive(
       const batch = good.slice(start, start + MOVE_BATCH_RECORDS);
       const stored = batch.reduce((sum, { from }) => sum + from.stored, 0);
       // The pack is still there: what is free must not go for copies that nothing is gained by yet.
-      if (stored * growth > parts.tiers.usage(tier).free) return false;
+      if (stored * growth > freeOn(parts, tier)) {
+        state.short.add(record.packId);
+        return false;
+      }
       const moved = await moveChunks(parts, record.packId, batch, tier);
       growth = Math.max(growth, moved / stored);
       report.bytesMoved += moved;

@@ -224,7 +224,7 @@ type Keeping = Pick<
 >;
 
 function keeping(parts: ContentParts): Keeping {
-  const state: ReclaimState = { noRoomUntil: 0, closing: false };
+  const state: ReclaimState = { noRoomUntil: new Map(), short: new Set(), closing: false };
   const oneReclaim = createLock();
   const keepParity = createParityKeeper(parts);
   return {

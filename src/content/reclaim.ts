@@ -50,12 +50,14 @@ export async function reclaimAll(
   inTurn: Lock,
 ): Promise<FullReclaimReport> {
   const scope = presentScope(parts);
+  // Who asks for it may have made room just now.
+  state.noRoomUntil.clear();
   const total = await inTurn(() => reclaim(parts, state, scope));
   for (let round = total; didSomething(round);) {
     round = await inTurn(() => reclaim(parts, state, scope));
     for (const key of Object.keys(total) as (keyof ReclaimReport)[]) total[key] += round[key];
   }
-  return { ...total, deadBytes: await inTurn(() => countDead(parts)) };
+  return { ...total, ...(await inTurn(() => countDead(parts, state))) };
 }
 
 function presentScope({ recipes, packs }: ContentParts): Scope {

@@ -71,9 +71,23 @@ export interface ReclaimReport {
   bytesFreed: number;
 }
 
-export interface FullReclaimReport extends ReclaimReport {
-  /** Stored bytes that no file needs and that stay, since most of their pack is needed. */
+/** Mostly dead packs of one tier that there is no room to copy the rest of. */
+export interface NoRoom {
+  /** Its name. */
+  tier: string;
   deadBytes: number;
+  /** Bytes of room that the first of them could go with. */
+  neededBytes: number;
+  freeBytes: number;
+}
+
+export interface FullReclaimReport extends ReclaimReport {
+  /** Stored bytes that no file needs and that stay; what the others below don't name, since most of their pack is needed. */
+  deadBytes: number;
+  /** Of those, what stays for want of room. */
+  noRoom: NoRoom[];
+  /** Of those, what stays since something in the rest of its pack is damaged. */
+  deadBesideDamage: number;
 }
 
 /** Builds the packed form of one file; nothing refers to it until `commitRecipe`. */

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { sliceChunks } from '../../src/content/chunk-index.js';
 import { parityPathOf } from '../../src/content/packs.js';
+import type { Tier } from '../../src/tiers/types.js';
 import {
   assertReads,
   benchForEach,
+  changeWriters,
   closeBench,
   openBench,
   packBytes,
@@ -134,4 +136,59 @@ test('what can not be mended loses nothing that could be read', async () => {
   await stuckPack();
   await assert.rejects(readBack(bench, 10), { code: 'EIO' });
   assert.equal(bench.content.damage().badChunks, 1);
+});
+
+/** From now on so much is free on every tier, until the next call. */
+function setFree(t: TestContext, free: number): void {
+  t.mock.restoreAll();
+  const { usage } = bench.tiers;
+  t.mock.method(bench.tiers, 'usage', (tier: Tier) => ({ ...usage(tier), free }));
+}
+
+const reasons = async () => {
+  const { deadBytes, noRoom, deadBesideDamage } = await bench.content.reclaimAll();
+  return { deadBytes, noRoom, deadBesideDamage };
+};
+
+test('where there is no room for the rest of a pack gc says so, and how much it takes', async (t) => {
+  await sealedPack();
+  setFree(t, 2 * MIB);
+  bench.content.releaseRecipe(11);
+  const { deadBytes, noRoom, deadBesideDamage } = await reasons();
+  const [{ live: neededBytes }] = bench.content.packs();
+  assert.ok(neededBytes > 3 * MIB && deadBytes > 30 * MIB);
+  assert.equal(deadBesideDamage, 0);
+  assert.deepEqual(noRoom, [{ tier: 'hdd', deadBytes, neededBytes, freeBytes: 2 * MIB }]);
+  setFree(t, neededBytes);
+  assert.deepEqual(await reasons(), { deadBytes: 0, noRoom: [], deadBesideDamage: 0 });
+  await assertReads(bench, 10, keep);
+});
+
+test('who made room and asks for it need not wait until background work tries again', async (t) => {
+  await sealedPack();
+  let isFull = true;
+  changeWriters(t, (writer) => {
+    const copy = writer.copyRecords.bind(writer);
+    const refused = Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    writer.copyRecords = (...of) => (isFull ? Promise.reject(refused) : copy(...of));
+  });
+  bench.content.releaseRecipe(11);
+  assert.equal((await reasons()).noRoom.length, 1);
+  complainedOf(/could not be compacted/);
+  isFull = false;
+  assert.equal((await bench.content.reclaim()).packsRemoved, 0);
+  assert.equal((await bench.content.reclaimAll()).packsRemoved, 1);
+});
+
+test('gc says which space stays for damage, and which since most of its pack is needed', async () => {
+  await stuckPack();
+  const { deadBytes, ...others } = await reasons();
+  assert.deepEqual(others, { noRoom: [], deadBesideDamage: deadBytes });
+  assert.ok(deadBytes > 29 * MIB);
+  await packFile(bench, 20, randomBytes(5, 4 * MIB));
+  await packFile(bench, 21, randomBytes(6, MIB));
+  bench.content.releaseRecipe(21);
+  const more = await reasons();
+  assert.ok(more.deadBytes - deadBytes > 0.9 * MIB);
+  assert.deepEqual(more.deadBesideDamage, deadBytes);
 });

@@ -338,6 +338,24 @@ scenario(
 );
 
 scenario(
+  'gc on a slow tier without room says what it takes to give deleted files back',
+  { capacity: { hdd: '40MiB' }, mount: ['cold-after=1h'] },
+  async (volume) => {
+    await put(volume.at('keep.bin'), noise(12 * MiB));
+    await put(volume.at('gone.bin'), noise(20 * MiB, 2));
+    for (const name of ['keep.bin', 'gone.bin']) await volume.demote(name);
+    await must('rm', [volume.at('gone.bin')]);
+    const [freed, stays, ...more] = (await volume.must('gc', volume.mountpoint)).trim().split('\n');
+    assert.match(freed, /^0 B freed/);
+    assert.match(
+      stays,
+      /^20\.\d MiB .* stay on tier hdd: .* takes 12\.\d MiB at least; 7\.\d+ MiB are/,
+    );
+    assert.deepEqual(more, []);
+  },
+);
+
+scenario(
   'every tier full: writing fails with ENOSPC, what was there stays',
   { media: 'loop', mount: ['cold-after=1h'], timeoutMs: 300_000 },
   async (volume) => {
