@@ -145,6 +145,14 @@ export class Packs {
     });
   }
 
+  /** Its file was not there, and is not, though its directory is. The tier was looked at just before. */
+  hasNoFile(packId: number): boolean {
+    const tier = this.presentTier(packId);
+    if (!tier || !this.lost.has(packId)) return false;
+    const path = this.tiers.packPath(tier, packId);
+    return existsSync(dirname(path)) && !existsSync(path);
+  }
+
   /** The tier of a pack where it is there, whether the pack's file is or not. */
   presentTier(packId: number): Tier | undefined {
     const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);

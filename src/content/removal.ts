@@ -21,6 +21,7 @@ export async function removeEmptyPacks(
   parts: ContentParts,
   isClosing: () => boolean,
 ): Promise<PackRecord[]> {
+  await forgetLost(parts);
   for (const record of [...parts.packs.all()]) {
     if (isClosing()) return [];
     if (isEmpty(parts, record)) await doom(parts, record);
@@ -35,6 +36,21 @@ export async function removeEmptyPacks(
   }
   await parts.store.commit();
   return gone;
+}
+
+/**
+ * A lost pack in which nothing is live: nobody misses it, and the next start would forget it too. It is not doomed: where
+ * its file comes back after all, that is read before it may go.
+ */
+async function forgetLost({ packs, tiers, writers, uses, log }: ContentParts): Promise<void> {
+  const mayGo = ({ packId, live }: PackRecord): boolean =>
+    live === 0 && !writers.isWriting(packId) && !uses.hasPack(packId) && packs.hasNoFile(packId);
+  if (![...packs.all()].some(mayGo)) return;
+  await tiers.refresh();
+  for (const { packId } of [...packs.all()].filter(mayGo)) {
+    packs.forget(packId);
+    log.info({ pack: packId }, 'a lost pack is forgotten: no file needs anything in it any more');
+  }
 }
 
 /** Unlinks a pack whose doom is durable. @returns false where that failed, which is logged */

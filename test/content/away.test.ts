@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { waitFor } from '../../scripts/lib/process.js';
 import { parityPathOf } from '../../src/content/packs.js';
 import {
   benchForEach,
@@ -96,4 +97,23 @@ test('a disk that goes between the doom of a pack and its end keeps it, doomed',
   await bench.tiers.refresh();
   assert.equal((await bench.content.reclaimAll()).packsRemoved, 1);
   assert.equal(existsSync(path), false);
+});
+
+test('a pack that was lost already is not given up while its disk is away', async () => {
+  const path = await sealedPack();
+  renameSync(path, `${path}.away`);
+  await assert.rejects(bench.content.openFor(10), { code: 'EIO' });
+  bench.complaints.splice(0);
+  renameSync(`${path}.away`, path);
+  takeAway();
+  bench.content.releaseRecipe(10);
+  await bench.content.reclaimAll();
+  assert.ok(packBytes(bench) > 8 * MIB);
+  bringBack();
+  await bench.tiers.refresh();
+  await waitFor('its file is seen again', async () => {
+    await bench.content.reclaimAll();
+    return !existsSync(path);
+  });
+  assert.equal(packBytes(bench), 0);
 });

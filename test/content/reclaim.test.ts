@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import { loadPacks } from '../../src/content/packs.js';
@@ -299,6 +299,25 @@ test('a pack that is wrongly counted as empty is not removed', async () => {
   assert.match(bench.complaints.splice(0).join(), /has live chunks; it stays/);
   assert.equal(bench.content.packs()[0].live, live);
   await assertReads(bench, 10, bytes);
+});
+
+test('a lost pack counts no longer than somebody needs what was in it', async () => {
+  await packFile(bench, 10, randomBytes(14, 4 * MIB));
+  await packFile(bench, 11, randomBytes(15, 2 * MIB));
+  await closeBench(bench);
+  bench = await openBench(bench.directory);
+  const [pack] = bench.content.packs();
+  renameSync(pathOf(pack), `${pathOf(pack)}.away`);
+  await assert.rejects(bench.content.openFor(10), { code: 'EIO' });
+  assert.match(bench.complaints.splice(0).join(), /a pack is lost/);
+  bench.content.releaseRecipe(10);
+  await bench.content.reclaim();
+  assert.equal(packBytes(bench), pack.size, 'the other file may get it back');
+  bench.content.releaseRecipe(11);
+  const { bytesFreed } = await bench.content.reclaim();
+  const { packedBytes } = bench.tiers.usage(bench.tiers.byId(SLOW)!);
+  assert.deepEqual([packBytes(bench), packedBytes, bytesFreed], [0, 0, 0]);
+  assert.deepEqual(bench.content.damage(), { badChunks: 0, lostPacks: [] });
 });
 
 test('the small packs of many unmounts become one, at a bounded cost', async () => {
