@@ -11,6 +11,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { native, type PackScan } from '../native.js';
+import { commitWhereRoom } from '../store/commit.js';
 import type { Tier } from '../tiers/types.js';
 import type { NamedLocation } from './chunk-index.js';
 import { MAX_PACKS_AHEAD, PLAN_SLICE_CHUNKS } from './limits.js';
@@ -37,7 +38,7 @@ export async function recover(parts: ContentParts, isOlder: boolean): Promise<vo
   for (const { tier, packId } of unknown) {
     await recoverUnknown(parts, tier, packId, farthest);
   }
-  await parts.store.commit();
+  await commitWhereRoom(parts.store);
 }
 
 function unknownFiles(
@@ -132,7 +133,8 @@ async function scanThere(parts: ContentParts, packId: number): Promise<PackScan>
 async function removeUnused(parts: ContentParts, record: PackRecord): Promise<void> {
   await doom(parts, record);
   if (record.state !== 'doomed') return;
-  await parts.store.commit();
+  // A later start does it.
+  if (!(await commitWhereRoom(parts.store))) return;
   await bury(parts, record.packId);
 }
 

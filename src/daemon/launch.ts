@@ -121,10 +121,11 @@ async function openStray(directory: string, request: MountRequest): Promise<numb
 function diedSilently(directory: string): StartResult {
   const words = readFileSync(strayPath(directory), 'utf8').trim().split('\n');
   const last = words.findLast((line) => /error|fatal|assert/i.test(line)) ?? words.at(-1) ?? '';
+  const reason = last === '' ? ' and left no word: is the disk full?' : `: ${last}`;
   return {
     ok: false,
     exitCode: ExitCode.failed,
-    message: `the daemon ended before it served: ${last} (more in ${strayPath(directory)})`,
+    message: `the daemon ended before it served${reason} (more in ${strayPath(directory)})`,
   };
 }
 

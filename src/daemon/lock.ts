@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, existsSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CoralError, ExitCode, reasonOf } from '../config/errors.js';
+import { CoralError, errnoName, ExitCode, reasonOf } from '../config/errors.js';
 import { bytesOf, isCoralReef, readMounts, shown, type MountEntry } from '../config/mountinfo.js';
 import { native } from '../native.js';
 
@@ -39,13 +39,22 @@ export async function lockVolume(
       if (mount !== undefined || Date.now() >= until) throw held(volume, mount);
       await sleep(STEP_MS);
     }
-    const holder: Holder = { pid: process.pid, mountpoint };
-    ftruncateSync(fd, 0);
-    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+    signLock(fd, { pid: process.pid, mountpoint });
     return { release: () => closeSync(fd) };
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/** On a full disk messages do without: over what is there before it is cut, since that needs no room. */
+function signLock(fd: number, holder: Holder): void {
+  const text = `${JSON.stringify(holder)}\n`;
+  try {
+    writeSync(fd, text, 0);
+    ftruncateSync(fd, Buffer.byteLength(text));
+  } catch (error) {
+    if (errnoName(error) !== 'ENOSPC' && errnoName(error) !== 'EDQUOT') throw error;
   }
 }
 

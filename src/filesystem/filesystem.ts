@@ -61,7 +61,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
     activity: activityOf(ctx),
     openHandles: () => ctx.files.handleCount(),
     setMigration: (migration) => (ctx.migration = migration),
-    recover: (clean) => recover(ctx, clean),
+    recover: (clean) => recoverWhereRoom(ctx, clean),
     attach: (server) => {
       ctx.server = server;
       ctx.files.attach(server);
@@ -81,6 +81,16 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
       await ctx.orphans.close();
     },
   };
+}
+
+/** A full disk keeps nobody from mounting a volume: what was recovered becomes durable when there is room. */
+async function recoverWhereRoom(ctx: Context, clean: boolean): Promise<void> {
+  try {
+    await recover(ctx, clean);
+  } catch (error) {
+    // Its commit comes last.
+    if (error !== ctx.namespace.failed) throw error;
+  }
 }
 
 function operationsOf(ctx: Context): Operations {

@@ -24,6 +24,8 @@ const LOOK_AGAIN_MS = 10_000;
 /** Backing files unlinked in one job: programs that open files wait for its thread, too. */
 const BATCH = 512;
 const ENOENT = 2;
+/** Before another attempt, where the namespace could not be written. */
+const RETRY_MS = 5000;
 /** The unit of `plainBlocks`. */
 const BLOCK = 512;
 
@@ -37,6 +39,7 @@ export class Orphans {
   private readonly waiting = new Map<Tier, number[]>();
   private timer: NodeJS.Timeout | null = null;
   private again: NodeJS.Timeout | null = null;
+  private closed = false;
   private running: Promise<void> = Promise.resolve();
 
   constructor(private readonly ctx: Context) {}
@@ -104,7 +107,7 @@ export class Orphans {
     const batch = this.ready.splice(0).concat(back);
     this.readyBytes = 0;
     if (batch.length === 0) return;
-    await this.ctx.namespace.commit();
+    if (!(await this.removedDurably(batch))) return;
     for (let i = 0; i < batch.length; i += BATCH) await this.releaseAll(batch.slice(i, i + BATCH));
   }
 
@@ -136,6 +139,23 @@ export class Orphans {
     if (others === undefined) this.waiting.set(tier, [ino]);
     else others.push(ino);
     this.lookAgain();
+  }
+
+  /** Step 1. @returns false where the namespace's disk is full: they wait until there is room. */
+  private async removedDurably(batch: readonly number[]): Promise<boolean> {
+    const { namespace } = this.ctx;
+    try {
+      await namespace.commit();
+      return true;
+    } catch (error) {
+      if (namespace.failed === null) throw error;
+      this.ready = this.ready.concat(batch);
+      if (this.timer === null && !this.closed) {
+        this.timer = setTimeout(() => void this.flush(), RETRY_MS);
+        this.timer.unref();
+      }
+      return false;
+    }
   }
 
   /** Steps 2 and 3. */
@@ -208,6 +228,7 @@ export class Orphans {
   async close(): Promise<void> {
     this.ready = this.ready.concat([...this.held]);
     this.held.clear();
+    this.closed = true;
     await this.flush();
     if (this.again !== null) clearTimeout(this.again);
   }

@@ -7,6 +7,7 @@ import { basename, dirname } from 'node:path';
 import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
+import { commitWhereRoom } from '../store/commit.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { releasedPath } from './backing.js';
 import type { MigrationDeps } from './deps.js';
@@ -36,7 +37,7 @@ export async function recoverJobs(deps: RecoverDeps): Promise<JobRecovery> {
   for (const tier of deps.tiers.tiers) {
     if (isWritable(tier)) await clearIncoming(deps, tier, kept);
   }
-  await deps.store.commit();
+  await commitWhereRoom(deps.store);
   const result = { jobs: records.length, kept: journal.all().length };
   if (records.length > 0) deps.log.info(result, 'recovered interrupted moves');
   return result;

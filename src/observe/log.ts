@@ -12,11 +12,24 @@ import { setAside } from './set-aside.js';
 /** What the parts of the daemon write to: facts first, then one sentence. */
 export type Log = Pick<Logger, 'error' | 'warn' | 'info' | 'debug' | 'trace'>;
 
-/** Appends to `path`; written synchronously, so that the last words before a crash are there. */
+/** What is kept while the disk takes nothing more. */
+const MAX_WAITING_BYTES = 1 << 20;
+
+/**
+ * Appends to `path`; written synchronously, so that the last words before a crash are there. On a full disk lines wait for
+ * the next one that finds room.
+ */
 export function openFileLog(path: string, level: LogLevel): Log {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   setAside(path);
-  const destination = pino.destination({ dest: path, sync: true, mode: 0o600 });
+  const destination = pino.destination({
+    dest: path,
+    sync: true,
+    mode: 0o600,
+    maxLength: MAX_WAITING_BYTES,
+  });
+  // Nobody must lose files because nothing can be said about them.
+  destination.on('error', () => undefined);
   return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
