@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { chmod, open, readFile, truncate, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { must, waitFor } from '../../scripts/lib/process.js';
 import { digestFile, MiB, noise, put } from './content.js';
 import { scenario, type TestVolume, type TierName } from './harness.js';
@@ -42,8 +41,6 @@ scenario(
     await put(volume.at('packed.bin'), noise(MiB, 2));
     await put(volume.at('changed.bin'), noise(MiB, 3));
     await volume.demote('packed.bin');
-    await must('sync', ['-f', volume.mountpoint]);
-    await sleep(2000); // they settle
     await volume.remount(OPTIONS);
     await chmod(volume.at('changed.bin'), 0o640);
     await failDisk(volume, 'nvme');
