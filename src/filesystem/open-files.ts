@@ -11,8 +11,8 @@
  * says otherwise, and is not pushed out.
  *
  * The kernel refuses to mix passthrough with cached opens of one inode, so `serving` stays what the first
- * open made it until the last handle closes. The one change in between, packed to plain when a writer
- * comes, stays within cached serving.
+ * open made it until the last handle closes. The changes in between, packed or empty to plain when a writer
+ * comes and packed to empty when it is cut, stay within cached serving.
  *
  * The handle given to the kernel is the access mode alone: nothing the kernel holds refers to memory that
  * a later daemon could not rebuild.
@@ -24,7 +24,7 @@ import { native, type PlanHandle } from '../native.js';
 import { LingeringPlans } from './lingering-plans.js';
 import { mayRead, mayWrite, O_ACCMODE } from './modes.js';
 
-export type Serving = 'none' | 'passthrough' | 'plain' | 'packed';
+export type Serving = 'none' | 'passthrough' | 'plain' | 'packed' | 'empty';
 
 export interface OpenFile {
   readonly ino: number;
@@ -145,7 +145,8 @@ export class OpenFiles {
   }
 
   private stopServing(file: OpenFile): void {
-    if (file.serving === 'packed' || file.serving === 'plain') this.server?.unserve(file.ino);
+    const { serving } = file;
+    if (serving !== 'none' && serving !== 'passthrough') this.server?.unserve(file.ino);
     if (file.plan !== null) this.closedPlans.add(file.plan);
     file.plan = null;
     file.serving = 'none';

@@ -17,6 +17,7 @@ import {
   servePlain,
 } from './backing.js';
 import type { Context } from './context.js';
+import { openEmpty, staysEmpty } from './empty-files.js';
 import { addFirstName, freeName, newInode } from './entries.js';
 import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
@@ -92,6 +93,7 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
   await ctx.migration.untilUnshared(file.ino);
   const inode = inodeOf(ctx, file.ino);
   if (staysPacked(ctx, file, inode, flags)) return openPacked(ctx, file, flags);
+  if (staysEmpty(inode, flags)) return openEmpty(ctx, file, inode, flags);
   const cut = (flags & O_TRUNC) !== 0;
   await makePlain(ctx, file, { cut, writes: cut || mayWrite(flags) });
   if (mayWrite(flags)) await beforeWriting(ctx, file.ino);

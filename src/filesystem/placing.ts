@@ -66,6 +66,20 @@ export class Placing {
     return usable.sort((a, b) => Number(b.name === wanted) - Number(a.name === wanted));
   }
 
+  /**
+   * The same for a file that is there and has no data. Its backing file takes next to nothing: where no tier has room, the
+   * program hears of that when it writes.
+   */
+  tiersForExisting(parent: number, name: string, fileClass: FileClass): Tier[] {
+    const { tiers } = this.ctx;
+    const best = this.tiersForNew(parent, name, fileClass);
+    const others = tiers.tiers.filter(
+      (tier) => (tier.state === 'ok' || tier.state === 'full') && !best.includes(tier),
+    );
+    others.sort((a, b) => tiers.usage(b).free - tiers.usage(a).free);
+    return [...best, ...others];
+  }
+
   private placedTier(path: string, fileClass: FileClass): string {
     return this.rules.placementFor({ path, fileClass, size: 0 }).tier;
   }

@@ -16,6 +16,7 @@ import {
 import { followMode } from './acl.js';
 import { mayKeepSetId } from './callers.js';
 import type { Context } from './context.js';
+import { cutWithoutBacking } from './empty-files.js';
 import { dropByEmptyChown, dropSetId } from './set-id.js';
 import { flushSynchronous } from './synchronous.js';
 import { withWritableData } from './writable.js';
@@ -41,11 +42,12 @@ async function truncateThenApply(
   return attributesOf(ctx, inode);
 }
 
-/** Cuts or extends a file; a packed one is hydrated first, unless nothing of it remains. */
+/** Cuts or extends a file; a packed one is hydrated first, or given up where nothing of it remains. */
 export async function truncate(ctx: Context, ino: number, size: number): Promise<void> {
   const inode = inodeOf(ctx, ino);
   if (isDirectory(inode.mode)) throw new FileError('EISDIR');
   if (!isRegular(inode.mode)) throw new FileError('EINVAL');
+  if (size === 0 && (await cutWithoutBacking(ctx, ino))) return;
   await withWritableData(ctx, ino, O_RDWR, size === 0, async (fd) => {
     await native.truncate(fd, size);
     await flushSynchronous(ctx, fd);

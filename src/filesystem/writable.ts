@@ -54,7 +54,7 @@ async function hydrate(ctx: Context, file: OpenFile): Promise<void> {
 
 /** A file that has no data yet, or whose packed data is being thrown away. */
 function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
-  const tiers = ctx.placing.tiersForNew(inode.parent, inode.name, inode.fileClass);
+  const tiers = ctx.placing.tiersForExisting(inode.parent, inode.name, inode.fileClass);
   createBacking(ctx, file, inode, tiers);
 }
 
@@ -62,7 +62,7 @@ function createEmpty(ctx: Context, file: OpenFile, inode: Inode): void {
  * Before packed data is thrown away: what the store can't record would be lost to whoever is told that it failed. Nothing
  * changes here, so that giving the data up stays one transaction. @throws the store's error
  */
-async function tryStore(ctx: Context, ino: number): Promise<void> {
+export async function tryStore(ctx: Context, ino: number): Promise<void> {
   if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
   ctx.namespace.update(inodeOf(ctx, ino));
   await ctx.namespace.commit();
@@ -90,15 +90,18 @@ export async function beforeWriting(ctx: Context, ino: number): Promise<void> {
   if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
   const inode = inodeOf(ctx, ino);
   if (inode.unsettled && inode.packedTier === 0) return;
-  if (inode.packedTier !== 0) {
-    ctx.content.releaseRecipe(ino);
-    inode.packedTier = 0;
-    inode.packedBytes = 0;
-    inode.digest = '';
-  }
+  if (inode.packedTier !== 0) giveUpRecipe(ctx, inode);
   inode.unsettled = true;
   ctx.namespace.update(inode);
   await ctx.namespace.commit();
+}
+
+/** The packed form counts no more; the caller updates the inode. */
+export function giveUpRecipe(ctx: Context, inode: Inode): void {
+  ctx.content.releaseRecipe(inode.ino);
+  inode.packedTier = 0;
+  inode.packedBytes = 0;
+  inode.digest = '';
 }
 
 /**
@@ -117,7 +120,7 @@ export async function withWritableData(
     await inTurn(file, async () => {
       await makePlain(ctx, file, { cut, writes: true });
       await beforeWriting(ctx, ino);
-      if (file.serving === 'packed') servePlain(ctx, file, O_RDONLY);
+      if (file.serving === 'packed' || file.serving === 'empty') servePlain(ctx, file, O_RDONLY);
       await work(file.fd);
     });
   } finally {

@@ -1,7 +1,20 @@
 /** Where new files go, and what df(1) says about it. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { fails, ME, O_RDWR, ROOT_INO, world, type World } from './world.js';
+import { FOPEN_PASSTHROUGH, SetattrValid } from '../../src/fuse/protocol.js';
+import {
+  afterCrash,
+  fails,
+  ME,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  ROOT_INO,
+  world,
+  type World,
+} from './world.js';
 
 const MIB = 1 << 20;
 
@@ -45,4 +58,77 @@ test('df sums what the tiers may hold and have free', async (t) => {
   assert.equal(after.blocks, before.blocks);
   assert.equal((before.freeBlocks - after.freeBlocks) * after.blockSize, MIB);
   assert.deepEqual([before.freeFiles - after.freeFiles, after.nameLength], [1, 255]);
+});
+
+/** Where nothing fits any more. */
+const FULL = [MIB, MIB, MIB];
+
+const filesOf = (w: World): string[] =>
+  readdirSync(w.root, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /\.coral-reef\/files\/..\/./.test(path),
+  );
+
+async function empty(w: World, name: string): Promise<number> {
+  return (await w.operations.mknod(ME, ROOT_INO, name, 0o100644, 0)).ino;
+}
+
+test('an empty file without a backing file is read without making one', async (t) => {
+  const w = await world(t);
+  w.filesystem.setPassthrough(true);
+  const ino = await empty(w, 'a');
+  const opened = await w.operations.open(ME, ino, O_RDONLY, 0);
+  assert.deepEqual([opened.flags & FOPEN_PASSTHROUGH, filesOf(w)], [0, []]);
+  assert.equal(w.calls.at(-1), `servePlain ${ino}`);
+  // Through the same cache as the reader.
+  const writer = await w.operations.open(ME, ino, O_RDWR, 0);
+  assert.equal(writer.flags & FOPEN_PASSTHROUGH, 0);
+  w.write(ino, 'x');
+  await w.close(ino, O_RDWR);
+  await w.close(ino, O_RDONLY);
+  assert.equal(w.calls.at(-1), `unserve ${ino}`);
+  assert.equal((await w.read(ino)).toString(), 'x');
+});
+
+test('where no tier has room, empty files are read and opened for writing', async (t) => {
+  const w = await world(t, { capacities: FULL });
+  const ino = await empty(w, 'a');
+  await w.open(ino, O_RDONLY);
+  await w.close(ino, O_RDONLY);
+  assert.equal(w.inode(ino).plainTier, 0);
+  await w.open(ino, O_RDWR);
+  assert.notEqual(w.inode(ino).plainTier, 0);
+});
+
+for (const [how, cut] of [
+  ['truncate', (w, ino) => w.setattr(ino, { valid: SetattrValid.SIZE, size: 0 })],
+  ['O_TRUNC', (w, ino) => w.open(ino, O_WRONLY | O_TRUNC)],
+] as [string, (w: World, ino: number) => Promise<unknown>][]) {
+  test(`where no tier has room, a packed file is cut to nothing by ${how}, also for who reads it`, async (t) => {
+    const w = await world(t);
+    const ino = await w.add('a', Buffer.alloc(MIB, 1));
+    await w.demote(ino, true);
+    await w.open(ino, O_RDONLY);
+    for (const tier of w.tiers.tiers) w.tiers.noteFull(tier);
+    await fails('ENOSPC', () => w.operations.create(ME, ROOT_INO, 'new', O_RDWR, 0o644));
+    await cut(w, ino);
+    const { size, blocks } = await w.getattr(ino);
+    assert.deepEqual([size, blocks, w.inode(ino).packedTier], [0, 0, 0]);
+    assert.equal(w.content.hasRecipe(ino), false);
+    assert.equal(w.calls.filter((call) => call.startsWith('serve')).at(-1), `servePlain ${ino}`);
+    const after = await afterCrash(t, w);
+    await after.filesystem.recover(false);
+    assert.equal((await after.getattr(ino)).size, 0);
+  });
+}
+
+test('a file that was cut to nothing takes data again', async (t) => {
+  const w = await world(t);
+  const ino = await w.add('a', Buffer.alloc(MIB, 1));
+  await w.demote(ino, true);
+  await w.setattr(ino, { valid: SetattrValid.SIZE, size: 0 });
+  assert.equal(filesOf(w).filter((path) => path.endsWith(`/${ino.toString(16)}`)).length, 0);
+  await w.setattr(ino, { valid: SetattrValid.SIZE, size: 3 });
+  assert.deepEqual(await w.read(ino), Buffer.alloc(3));
+  await w.settle(ino);
+  assert.equal(w.inode(ino).unsettled, false);
 });
