@@ -3,7 +3,7 @@
  * second, because statfs on a slow medium must not hold up the event loop.
  */
 import { type StatsFs, statfsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 
 const FRESH_MS = 1000;
 /** A program that creates one file after another on a full tier does not wait for a look each time. */
@@ -16,6 +16,8 @@ export interface Space {
   available: number;
   /** Bytes in use, by whatever lies there. */
   used: number;
+  /** st_dev of the filesystem, or 0. */
+  device: number;
 }
 
 export interface SpaceProbe {
@@ -30,18 +32,19 @@ export interface SpaceProbe {
 }
 
 export function createSpaceProbe(path: string): SpaceProbe {
-  let last: Space = { size: 0, available: 0, used: Infinity };
+  let last: Space = { size: 0, available: 0, used: Infinity, device: 0 };
   let seenAt = -Infinity;
   let looking: Promise<void> | undefined;
 
-  function note({ bsize, blocks, bavail, bfree }: StatsFs): void {
+  function note({ bsize, blocks, bavail, bfree }: StatsFs, device = last.device): void {
     const used = (blocks - bfree) * bsize;
-    last = { size: blocks * bsize, available: bavail * bsize, used };
+    last = { size: blocks * bsize, available: bavail * bsize, used, device };
   }
 
   async function look(): Promise<void> {
     try {
-      note(await statfs(path));
+      const { dev } = await stat(path);
+      note(await statfs(path), dev);
     } catch {
       // The marker check says what is wrong with the tier.
     }

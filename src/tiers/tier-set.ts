@@ -251,7 +251,8 @@ function usageOf(tier: OpenTier): TierUsage {
   const used = tier.sharesExtents ? Math.min(accounted, tier.space.read().used) : accounted;
   const capacity = tier.capacity ?? tier.space.read().size;
   const free = tier.state === 'missing' ? 0 : placeable(tier, used);
-  return { capacity, used, free, plainBytes, packedBytes };
+  const { device, size, available } = tier.space.read();
+  return { capacity, used, free, plainBytes, packedBytes, disk: { device, size, available } };
 }
 
 function placeable(tier: OpenTier, used: number): number {

@@ -40,6 +40,17 @@ export interface TierUsage {
   free: number;
   plainBytes: number;
   packedBytes: number;
+  /** The filesystem that the tier lies on. */
+  disk: DiskUsage;
+}
+
+/** Tiers with the same `device` share what is free. */
+export interface DiskUsage {
+  /** Its st_dev; 0 where it could not be asked for yet. */
+  device: number;
+  /** Bytes. */
+  size: number;
+  available: number;
 }
 
 export interface Tier extends TierConfig {

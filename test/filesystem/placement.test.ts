@@ -1,6 +1,6 @@
 /** Where new files go, and what df(1) says about it. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statfsSync } from 'node:fs';
 import { test } from 'node:test';
 import { FOPEN_PASSTHROUGH, SetattrValid } from '../../src/fuse/protocol.js';
 import {
@@ -58,6 +58,21 @@ test('df sums what the tiers may hold and have free', async (t) => {
   assert.equal(after.blocks, before.blocks);
   assert.equal((before.freeBlocks - after.freeBlocks) * after.blockSize, MIB);
   assert.deepEqual([before.freeFiles - after.freeFiles, after.nameLength], [1, 255]);
+});
+
+test('df counts a disk once that several tiers lie on, and no more than the capacities allow', async (t) => {
+  const unlimited = await world(t);
+  await unlimited.tiers.refresh();
+  const disk = statfsSync(unlimited.root);
+  const whole = await unlimited.operations.statfs(ME);
+  const [free, size] = [disk.bavail * disk.bsize, disk.blocks * disk.bsize];
+  assert(whole.availableBlocks * whole.blockSize <= free + MIB, 'free space');
+  assert(whole.availableBlocks * whole.blockSize > free / 2, 'free space');
+  assert(whole.blocks * whole.blockSize <= size, 'size');
+  const limited = await world(t, { capacities: [16 * MIB, 32 * MIB] });
+  await limited.tiers.refresh();
+  const { availableBlocks, blockSize } = await limited.operations.statfs(ME);
+  assert(availableBlocks * blockSize <= free + MIB, 'free space with capacities');
 });
 
 /** Where nothing fits any more. */
