@@ -167,6 +167,8 @@ export interface NativeAddon extends NativeContent {
     offOut: number,
     length: number,
   ): Promise<number>;
+  /** The time that the kernel would stamp a file with: seconds and nanoseconds, into `into`. */
+  currentTime(into: Float64Array): void;
   /** Seconds and nanoseconds; nsec may be UTIME_NOW or UTIME_OMIT. */
   setTimes(fd: number, asec: number, ansec: number, msec: number, mnsec: number): void;
   setXattr(fd: number, name: string, value: Buffer): void;

@@ -11,6 +11,7 @@
 #include "addon/addon.h"
 #include "addon/args.h"
 #include "addon/async.h"
+#include "io/clock.h"
 #include "io/files.h"
 #include "io/mapping.h"
 #include "io/others.h"
@@ -187,6 +188,15 @@ void SetTimes(const Napi::CallbackInfo& info) {
   if (futimens(fd, times) != 0) ThrowIfError(info.Env(), Status::FromErrno("futimens"));
 }
 
+void CurrentTime(const Napi::CallbackInfo& info) {
+  Args args(info);
+  double* into = args.Doubles(0, 2);
+  if (!args.ok()) return;
+  const timespec time = io::CurrentTime();
+  into[0] = static_cast<double>(time.tv_sec);
+  into[1] = static_cast<double>(time.tv_nsec);
+}
+
 void SetXattr(const Napi::CallbackInfo& info) {
   Args args(info);
   const int fd = args.Int(0);
@@ -301,6 +311,7 @@ void RegisterIo(Napi::Env env, Napi::Object exports) {
   add("fallocate", Fallocate);
   add("seek", Seek);
   add("copyRange", CopyRange);
+  add("currentTime", CurrentTime);
   add("setTimes", SetTimes);
   add("setXattr", SetXattr);
   add("getXattr", GetXattr);

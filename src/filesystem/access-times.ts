@@ -6,10 +6,11 @@
 import { MS } from '../config/mount-options.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
-import { now } from './attributes.js';
+
 import type { Context } from './context.js';
 import { isDirectory, mayRead, mayWrite, O_NOATIME, UTIME_OMIT } from './modes.js';
 import type { OpenFile } from './open-files.js';
+import { now } from '../namespace/now.js';
 
 const DAY_SECONDS = 86_400;
 

@@ -7,6 +7,7 @@ import { takeAccessTime } from './access-times.js';
 import type { Context } from './context.js';
 import { isDirectory, isRegular } from './modes.js';
 import type { OpenFile } from './open-files.js';
+import { now, type Time } from '../namespace/now.js';
 
 /** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
 const CACHE_SECONDS = 86_400;
@@ -15,6 +16,8 @@ const CACHE_SECONDS = 86_400;
  * and ext4 itself stamps files no finer.
  */
 const TICK_SECONDS = 0.001;
+/** The kernel refuses the attributes of a file of 2^63 bytes or more, and then even its deletion. The next lower double. */
+const LARGEST_SIZE = 2 ** 63 - 1024;
 const DIRECTORY_BYTES = 4096;
 const BLOCK_BYTES = 4096;
 
@@ -40,7 +43,7 @@ export const attributesOfNew = (inode: Inode): Attributes => describe(inode, TIC
 function describe(inode: Inode, attributesValid: number): Attributes {
   return {
     ino: inode.ino,
-    size: isDirectory(inode.mode) ? DIRECTORY_BYTES : inode.size,
+    size: isDirectory(inode.mode) ? DIRECTORY_BYTES : Math.min(inode.size, LARGEST_SIZE),
     blocks: blocksOf(inode),
     atimeSec: inode.atimeSec,
     atimeNsec: inode.atimeNsec,
@@ -152,18 +155,6 @@ function recordModified(inode: Inode, sec: number, nsec: number): void {
   }
 }
 
-export interface Time {
-  sec: number;
-  nsec: number;
-}
-
-/** The wall clock in steps of a millisecond: finer than the tick that ext4 stamps files with. */
-export function now(): Time {
-  const milliseconds = Date.now();
-  return { sec: Math.floor(milliseconds / 1000), nsec: (milliseconds % 1000) * 1_000_000 };
-}
-
-/** Marks an inode as changed now. */
 export function touchChanged(ctx: Context, inode: Inode, time: Time = now()): void {
   inode.ctimeSec = time.sec;
   inode.ctimeNsec = time.nsec;

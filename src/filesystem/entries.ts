@@ -7,7 +7,6 @@ import {
   attributesOf,
   inodeOf,
   NEGATIVE_ENTRY,
-  now,
   touchChanged,
   touchModified,
 } from './attributes.js';
@@ -24,6 +23,7 @@ import {
   S_ISGID,
   SYMLINK_MAX,
 } from './modes.js';
+import { now } from '../namespace/now.js';
 
 /** @throws ENAMETOOLONG; the kernel sends names of up to 1,024 bytes. */
 export function checkName(name: Name): void {

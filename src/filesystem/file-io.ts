@@ -12,6 +12,14 @@ import { inTurn, type OpenFile } from './open-files.js';
 import { flushSynchronous } from './synchronous.js';
 import { makePlain, withWritableData } from './writable.js';
 
+/**
+ * Requests of the kernel come as numbers that are exact up to here.
+ * @throws EFBIG for a position beyond
+ */
+export function checkPosition(position: number): void {
+  if (position > Number.MAX_SAFE_INTEGER) throw new FileError('EFBIG');
+}
+
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const stat = new Float64Array(Stat.length);
@@ -83,6 +91,7 @@ export async function fallocate(
   offset: number,
   length: number,
 ): Promise<void> {
+  checkPosition(offset + length);
   await withWritableData(ctx, ino, O_RDWR, false, async (fd) => {
     await native.fallocate(fd, mode, offset, length);
     await flushSynchronous(ctx, fd);
@@ -130,6 +139,8 @@ export async function copyFileRange(
   targetOffset: number,
   length: number,
 ): Promise<number> {
+  checkPosition(sourceOffset + length);
+  checkPosition(targetOffset + length);
   const file = ctx.files.peek(source);
   if (file !== undefined && mayHoldBack(file)) await ctx.server.writeBack(source);
   const from = openPlainFd(ctx, source);

@@ -2,7 +2,7 @@
 import { FileError } from '../fuse/errno.js';
 import type { Caller, Result } from '../fuse/operations.js';
 import type { Inode, Name } from '../namespace/types.js';
-import { inodeOf, now, touchChanged, touchModified } from './attributes.js';
+import { inodeOf, touchChanged, touchModified } from './attributes.js';
 import type { Context } from './context.js';
 import {
   addFirstName,
@@ -15,6 +15,7 @@ import {
 } from './entries.js';
 import { flushData, isUnflushed } from './file-io.js';
 import { entryType, isDirectory, isRegular, LINK_MAX, S_IFCHR } from './modes.js';
+import { now } from '../namespace/now.js';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;

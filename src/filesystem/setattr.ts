@@ -7,20 +7,20 @@ import type { Inode } from '../namespace/types.js';
 import {
   attributesOf,
   inodeOf,
-  now,
   recordBacking,
   refreshFromBacking,
   touchChanged,
-  type Time,
 } from './attributes.js';
 import { followMode } from './acl.js';
 import { mayKeepSetId } from './callers.js';
 import type { Context } from './context.js';
 import { cutWithoutBacking } from './empty-files.js';
 import { dropByEmptyChown, dropSetId } from './set-id.js';
+import { checkPosition } from './file-io.js';
 import { flushSynchronous } from './synchronous.js';
 import { withWritableData } from './writable.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, UTIME_OMIT } from './modes.js';
+import { now, type Time } from '../namespace/now.js';
 
 const stat = new Float64Array(Stat.length);
 
@@ -47,6 +47,7 @@ export async function truncate(ctx: Context, ino: number, size: number): Promise
   const inode = inodeOf(ctx, ino);
   if (isDirectory(inode.mode)) throw new FileError('EISDIR');
   if (!isRegular(inode.mode)) throw new FileError('EINVAL');
+  checkPosition(size);
   if (size === 0 && (await cutWithoutBacking(ctx, ino))) return;
   await withWritableData(ctx, ino, O_RDWR, size === 0, async (fd) => {
     await native.truncate(fd, size);

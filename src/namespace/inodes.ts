@@ -13,6 +13,7 @@ import type { Counters } from './counters.js';
 import { namespaceError } from './errors.js';
 import { decodeInode, encodeInode } from './inode-record.js';
 import { numberKey, readNumber } from './keys.js';
+import { now } from './now.js';
 import type { NumberSet } from './number-set.js';
 import type { Inode, NewInode } from './types.js';
 
@@ -137,9 +138,7 @@ export function createInodes({ store, counters, unsettled, cached }: InodesParts
 }
 
 function newInode(ino: number, fields: NewInode): Inode {
-  const now = Date.now();
-  const sec = Math.floor(now / 1000);
-  const nsec = (now % 1000) * 1_000_000;
+  const { sec, nsec } = now();
   const target = fields.target ?? '';
   return {
     ino,
@@ -168,7 +167,7 @@ function newInode(ino: number, fields: NewInode): Inode {
     packedBytes: 0,
     digest: '',
     heat: 0,
-    heatAt: now,
+    heatAt: Date.now(),
     fileClass: 'other',
     pin: 0,
     hasAcl: false,

@@ -1,5 +1,6 @@
 /** File data in both forms: what programs read and write while files are opened, cut and moved. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { native } from '../../src/native.js';
 import { FOPEN_PASSTHROUGH, SetattrValid } from '../../src/fuse/protocol.js';
@@ -232,4 +233,22 @@ test('a packed file is read while it is made plain for a writer', async (t) => {
   for (const flags of [O_RDWR, O_RDONLY, O_RDONLY]) await w.close(ino, flags);
   assert.equal(w.filesystem.openHandles(), 0);
   assert(DATA.equals(await w.read(ino)));
+});
+
+test('a file of the largest size that a tier has can be looked at and deleted; none is made', async (t) => {
+  const w = await world(t);
+  const ino = await w.add('a', 'data');
+  await w.open(ino, O_RDWR);
+  execFileSync('truncate', ['--size', String(2n ** 63n - 1n), w.backingPath(ino)]);
+  const { size } = await w.getattr(ino);
+  assert.ok(size > 2 ** 62 && size < 2 ** 63);
+  await w.close(ino, O_RDWR);
+  await w.settle(ino);
+  assert.equal((await w.operations.lookup(ME, ROOT_INO, 'a')).size, size);
+  await fails('EFBIG', () => resize(w, ino, 2 ** 53));
+  await fails('EFBIG', () => w.operations.fallocate(ME, ino, 0, 2 ** 53, 1));
+  const other = await w.add('b');
+  await fails('EFBIG', () => w.operations.copyFileRange(ME, ino, 0, other, 2 ** 53, 1));
+  await w.operations.rename(ME, ROOT_INO, 'a', ROOT_INO, 'c', 0);
+  await w.operations.unlink(ME, ROOT_INO, 'c');
 });
