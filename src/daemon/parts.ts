@@ -132,7 +132,7 @@ export async function openParts(
   if (settings.mount.readOnly) migration.pause();
   filesystem.setMigration(migration);
   teardown.add('stop migration', () => migration.close());
-  await filesystem.recover(await takeCleanMark(store, namespaceDirectory(plan.directory)));
+  await filesystem.recover(await takeCleanMark(store));
   if (!settings.mount.readOnly) teardown.add('mark a clean end', () => setCleanMark(store));
   return { ...opened, filesystem, migration, rules };
 }
@@ -159,10 +159,8 @@ function healWhereAllowed(settings: Settings, content: ContentStore): ContentSto
   return async (names) => (settings.mount.readOnly ? [] : content.heal(names));
 }
 
-const namespaceDirectory = (volume: string): string => join(volume, 'namespace');
-
 async function openVolumeStore({ directory, volume, settings }: MountPlan): Promise<Store> {
-  const namespace = namespaceDirectory(directory);
+  const namespace = join(directory, 'namespace');
   const tiers = configuredTiers({ volume, overrides: settings.tierDirectories });
   const place = { directory: namespace, volumeId: volume.id, tiers };
   await refuseWithoutNamespace(place);

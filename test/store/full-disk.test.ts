@@ -5,6 +5,7 @@ import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setCleanMark, takeCleanMark } from '../../src/store/clean-mark.js';
 import { openStore } from '../../src/store/store.js';
 import type { Store } from '../../src/store/types.js';
 
@@ -87,4 +88,22 @@ test('a store cannot be created on a full disk, and that is an error, not a cras
   const directory = smallDisk(t);
   assert.throws(() => writeFileSync(join(directory, 'filler'), Buffer.alloc(8 << 20)));
   await assert.rejects(openStore(join(directory, 'namespace')), { code: 'ENOSPC' });
+});
+
+test('the mark of a clean end is taken from a full disk as soon as there is room', async (t) => {
+  const directory = smallDisk(t);
+  const database = join(directory, 'namespace');
+  const filler = join(directory, 'filler');
+  const before = await openQuiet(t, database);
+  setCleanMark(before);
+  await before.close();
+  const store = await openQuiet(t, database);
+  writeFileSync(filler, Buffer.alloc(FILLER_BYTES));
+  writeRows(store);
+  assert.equal(await takeCleanMark(store), true);
+  assert.equal((store.failed as NodeJS.ErrnoException).code, 'ENOSPC');
+  rmSync(filler);
+  await store.commit();
+  await store.close();
+  assert.equal(await takeCleanMark(await openQuiet(t, database)), false);
 });
