@@ -170,6 +170,8 @@ export class Orphans {
     const { ctx } = this;
     const inode = ctx.namespace.get(ino);
     if (inode === undefined) return ctx.namespace.removeOrphan(ino);
+    // It has a name again since it was let go, or had one and is held anew.
+    if (inode.nlink > 0 || this.held.has(ino)) return;
     ctx.files.forgetIdle(ino);
     if (inode.plainTier === 0) return this.finish(inode);
     const tier = ctx.tiers.byId(inode.plainTier);

@@ -181,3 +181,25 @@ test('a file without a name can be given one later, and then stays', async (t) =
   assert.equal(w.namespace.pathOf(ino), '/named');
   assert.deepEqual(w.namespace.orphans(), []);
 });
+
+test('a file without a name that gets one after all is kept, however late', async (t) => {
+  const w = await world(t);
+  const { attributes } = await w.operations.tmpfile(ME, ROOT_INO, O_RDWR, 0o600);
+  const { ino } = attributes;
+  w.write(ino, 'data');
+  await w.close(ino, O_RDWR);
+  w.operations.forget(ino);
+  await w.operations.link(ME, ino, ROOT_INO, 'a');
+  await w.filesystem.releaseDeleted();
+  assert.equal(await w.find('a'), ino);
+  assert.equal((await w.read(ino)).toString(), 'data');
+  await w.operations.unlink(ME, ROOT_INO, 'a');
+  w.operations.forget(ino);
+  await w.operations.link(ME, ino, ROOT_INO, 'b');
+  await w.operations.unlink(ME, ROOT_INO, 'b');
+  await w.filesystem.releaseDeleted();
+  assert.equal((await w.read(ino)).toString(), 'data', 'the kernel holds it again');
+  w.operations.forget(ino);
+  await w.filesystem.releaseDeleted();
+  assert.equal(w.namespace.get(ino), undefined);
+});
