@@ -11,6 +11,7 @@ import { native, Stat } from '../../src/native.js';
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
 describe('io', () => {
@@ -36,6 +37,26 @@ describe('io', () => {
       native.close(fd);
     }
   }
+
+  test('the current time is that of files: none written before has a later one, none after an earlier', async () => {
+    const stat = new Float64Array(Stat.length);
+    const time = new Float64Array(2);
+    const written = (fd: number): number[] => {
+      native.setTimes(fd, 0, UTIME_NOW, 0, UTIME_NOW);
+      native.statFd(fd, stat);
+      return [stat[Stat.mtimeSec], stat[Stat.mtimeNsec]];
+    };
+    await withFile('clock', Buffer.alloc(1), (fd) => {
+      const times: number[][] = [];
+      for (let round = 0; round < 1000; round++) {
+        times.push(written(fd));
+        native.currentTime(time);
+        times.push([...time]);
+      }
+      const inOrder = [...times].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+      assert.deepEqual(times, inOrder);
+    });
+  });
 
   test('opening fails with the errno and the path', async () => {
     const wanted = { code: 'ENOENT', errno: 2, syscall: 'open', path: at('absent') };

@@ -308,9 +308,44 @@ const setting: Case[] = [
   }),
 ];
 
+/** What happens after `dir/a` was written to, or before: the path that it stamps, and which of its times. */
+const STAMPS: [string, Which, (dir: string, round: number) => string][] = [
+  ['making a file', 'mtime', (dir, round) => made(`${dir}/f${round}`, createFile)],
+  ['mkdir', 'mtime', (dir, round) => made(`${dir}/d${round}`, mkdir)],
+  ['utimensat', 'mtime', (dir) => made(`${dir}/b`, touch)],
+  ['chmod', 'ctime', (dir, round) => made(`${dir}/b`, (path) => chmod(path, 0o600 + (round % 2)))],
+];
+
+function made(path: string, work: (path: string) => void): string {
+  work(path);
+  return path;
+}
+
+/** As make(1) compares them. Often, since clocks that differ are apart for a part of each tick only. */
+const order = each(STAMPS, ([what, which, stamp]) =>
+  anyone(`${what} and a write are stamped in the order in which they happen`, (dir) => {
+    createFile(`${dir}/b`);
+    for (let round = 0; round < 100; round++) {
+      createFile(`${dir}/a`, 'x');
+      const fd = open(`${dir}/a`, O.RDWR);
+      pwrite(fd, 'y', 0);
+      // Files that were looked at get finer times.
+      fstat(fd);
+      pwrite(fd, 'z', 0);
+      const written = fstat(fd).mtime;
+      const stamped = lstat(stamp(dir, round))[which];
+      assert.ok(stamped >= written, `it came after a write, ${written - stamped} ns earlier`);
+      pwrite(fd, 'a', 0);
+      assert.ok(fstat(fd).mtime >= stamped, 'a write came after it, with an earlier time');
+      close(fd);
+      unlink(`${dir}/a`);
+    }
+  }),
+);
+
 const times = ({ atime, mtime }: Stat): bigint[] => [atime, mtime];
 
 export const timesFamily: Family = {
   name: 'times',
-  cases: [...operations, ...reads, ...parents, ...setting],
+  cases: [...operations, ...reads, ...parents, ...setting, ...order],
 };
