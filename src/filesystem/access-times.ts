@@ -7,14 +7,14 @@ import { MS } from '../config/mount-options.js';
 import type { Inode } from '../namespace/types.js';
 import { native, Stat } from '../native.js';
 
+import { now } from '../namespace/now.js';
 import type { Context } from './context.js';
 import { isDirectory, mayRead, mayWrite, O_NOATIME, UTIME_OMIT } from './modes.js';
 import type { OpenFile } from './open-files.js';
-import { now } from '../namespace/now.js';
 
 const DAY_SECONDS = 86_400;
 
-/** The clock that the kernel stamps backing files with lags by a tick behind ours. */
+/** Where a filesystem stamps by the tick, what is read right after a change may have a time before it. */
 const LAG_SECONDS = 0.01;
 
 /**

@@ -3,11 +3,11 @@ import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { FileError } from '../fuse/errno.js';
 import type { Attributes } from '../fuse/operations.js';
+import { now, type Time } from '../namespace/now.js';
 import { takeAccessTime } from './access-times.js';
 import type { Context } from './context.js';
 import { isDirectory, isRegular } from './modes.js';
 import type { OpenFile } from './open-files.js';
-import { now, type Time } from '../namespace/now.js';
 
 /** Everything changes through us, so the kernel may remember for as long as it likes: one day. */
 const CACHE_SECONDS = 86_400;

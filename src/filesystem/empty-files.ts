@@ -6,6 +6,7 @@ import { FOPEN_KEEP_CACHE } from '../fuse/protocol.js';
 import type { Opened } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
+import { now } from '../namespace/now.js';
 import { openedForReading } from './access-times.js';
 import { inodeOf } from './attributes.js';
 import type { Context } from './context.js';
@@ -13,7 +14,6 @@ import { mayWrite, O_RDONLY, O_RDWR, O_TRUNC } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
 import { giveUpRecipe, tryStore } from './writable.js';
-import { now } from '../namespace/now.js';
 
 /** Nobody may have changed it, and `flags` don't either. */
 export const staysEmpty = ({ plainTier, packedTier }: Inode, flags: number): boolean =>

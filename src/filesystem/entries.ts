@@ -2,6 +2,7 @@
 import { FileError } from '../fuse/errno.js';
 import type { Attributes, Caller } from '../fuse/operations.js';
 import type { Entry, Inode, Name, NewInode } from '../namespace/types.js';
+import { now } from '../namespace/now.js';
 import { touchAccessed } from './access-times.js';
 import {
   attributesOf,
@@ -23,7 +24,6 @@ import {
   S_ISGID,
   SYMLINK_MAX,
 } from './modes.js';
-import { now } from '../namespace/now.js';
 
 /** @throws ENAMETOOLONG; the kernel sends names of up to 1,024 bytes. */
 export function checkName(name: Name): void {

@@ -2,6 +2,7 @@
 import { FileError } from '../fuse/errno.js';
 import type { Caller, Result } from '../fuse/operations.js';
 import type { Inode, Name } from '../namespace/types.js';
+import { now } from '../namespace/now.js';
 import { inodeOf, touchChanged, touchModified } from './attributes.js';
 import type { Context } from './context.js';
 import {
@@ -15,7 +16,6 @@ import {
 } from './entries.js';
 import { flushData, isUnflushed } from './file-io.js';
 import { entryType, isDirectory, isRegular, LINK_MAX, S_IFCHR } from './modes.js';
-import { now } from '../namespace/now.js';
 
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;

@@ -4,6 +4,7 @@ import { FileError } from '../fuse/errno.js';
 import { SetattrValid } from '../fuse/protocol.js';
 import type { Attributes, Caller, Result, SetattrRequest } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
+import { now, type Time } from '../namespace/now.js';
 import {
   attributesOf,
   inodeOf,
@@ -20,7 +21,6 @@ import { checkPosition } from './file-io.js';
 import { flushSynchronous } from './synchronous.js';
 import { withWritableData } from './writable.js';
 import { isDirectory, isRegular, O_RDWR, PERMISSIONS, UTIME_OMIT } from './modes.js';
-import { now, type Time } from '../namespace/now.js';
 
 const stat = new Float64Array(Stat.length);
 

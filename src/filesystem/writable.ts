@@ -4,13 +4,13 @@
  */
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
+import { now } from '../namespace/now.js';
 import { inodeOf, recordBacking } from './attributes.js';
 import { createBacking, openBackingLater, servePlain } from './backing.js';
 import type { Context } from './context.js';
 import { O_RDONLY } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
-import { now } from '../namespace/now.js';
 
 const stat = new Float64Array(Stat.length);
 
