@@ -15,6 +15,7 @@ import { native, Stat } from '../native.js';
 import type { Log } from '../observe/log.js';
 import { generationOf, setGeneration } from '../store/generation.js';
 import type { Store } from '../store/types.js';
+import { BACKTRACE_XATTR } from '../tiers/backtrace.js';
 import { notedGeneration } from '../tiers/generation.js';
 import type { Tier, TierSet } from '../tiers/types.js';
 import { keepCopies } from './namespace-copy.js';
@@ -82,7 +83,7 @@ export async function followTiers(parts: RestoredParts, newer: Newer): Promise<v
     if (inode && !there) keepRecord(namespace, inode);
     else if (inode && there && follow(parts, inode, there)) followed++;
   }
-  const unknown = await countWithBytes(tiers, newer.files);
+  const unknown = await clearUnknown(parts, newer.files);
   log.warn(
     { followed, unknown },
     'the namespace is older than the files on the tiers; fsck names those that it does not know',
@@ -159,12 +160,32 @@ function statOf(tiers: TierSet, tier: Tier, ino: number): Float64Array {
   return scratch;
 }
 
-async function countWithBytes(tiers: TierSet, files: Newer['files']): Promise<number> {
-  let count = 0;
-  for (const [ino, [tier]] of files) {
-    if (existsSync(tiers.backingPath(tier, ino)) && statOf(tiers, tier, ino)[Stat.size] > 0)
-      count++;
+/**
+ * Of the files that the namespace does not know. Empty ones without a backtrace were made ahead for files that never came
+ * to be, and go. @returns how many are left
+ */
+async function clearUnknown({ tiers }: RestoredParts, files: Newer['files']): Promise<number> {
+  const unused: string[] = [];
+  let left = 0;
+  for (const [ino, there] of files) {
+    for (const tier of there) {
+      const path = tiers.backingPath(tier, ino);
+      if (!existsSync(path)) continue;
+      const isEmpty = statOf(tiers, tier, ino)[Stat.size] === 0;
+      if (isEmpty && !hasBacktrace(path)) unused.push(path);
+      else left++;
+    }
     if (ino % DIRECTORIES === 0) await giveWay();
   }
-  return count;
+  if (!tiers.readOnly) await native.removeFiles(unused);
+  return left;
+}
+
+/** Where the medium keeps none, no file has one. */
+function hasBacktrace(path: string): boolean {
+  try {
+    return native.getXattr(path, BACKTRACE_XATTR) !== null;
+  } catch {
+    return false;
+  }
 }

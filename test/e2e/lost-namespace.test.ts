@@ -111,6 +111,7 @@ scenario(
     const { code, stdout } = await volume.run('fsck', volume.mountpoint);
     assert.equal(code, 1);
     assert.match(stdout, /no file has its bytes in .*, which was \/new 0/);
+    assert.match(stdout, /^fsck: 6 problems/m, 'five files, and the one that was packed since');
     assert.ok(await exists(`${copyOn(volume, 'hdd')}.1`), 'the copy that may be newer is kept');
   },
 );
