@@ -18,8 +18,9 @@ Status CheckPlan(Plan& plan, CopyControl& control, FileDigest& digest, std::vect
 // come from memory. EIO where a chunk is damaged.
 Status ReadAll(Plan& plan, bool from_medium, CopyControl& control, uint8_t* bytes);
 
-// Makes `fd` equal to the file, runs of zeros as holes, then fdatasync. What `fd` held before is
-// gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk is damaged.
+// Makes `fd` equal to the file, runs of zeros as holes, then fdatasync, and reads it back. What
+// `fd` held before is gone. Space is taken first: ENOSPC comes before the work. EIO where a chunk
+// is damaged.
 Status Hydrate(Plan& plan, int fd, ReadBackWhen when, CopyControl& control, CheckedCopy* result);
 
 }  // namespace coral

@@ -18,8 +18,9 @@ struct CheckedCopy {
   FileDigest::Value found = {};  // Of the copy, read back from the medium.
 };
 
-// Makes `out` equal to `in`, holes kept, then fdatasync. What `out` held before is gone. Within a
-// filesystem that can share blocks nothing is written: the copy has those of `in`.
+// Makes `out` equal to `in`, holes kept, then fdatasync, and reads it back. What `out` held before
+// is gone. Within a filesystem that can share blocks nothing is written: the copy has those of
+// `in`.
 Status CopyFile(int in, int out, ReadBackWhen when, CopyControl& control, CheckedCopy* result);
 
 // Hashes `fd` as it is on the medium: its clean pages are dropped first.

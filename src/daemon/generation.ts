@@ -3,7 +3,7 @@ import type { Log } from '../observe/log.js';
 import { generationOf, setGeneration } from '../store/generation.js';
 import type { Store } from '../store/types.js';
 import { noteGeneration } from '../tiers/generation.js';
-import type { TierSet } from '../tiers/types.js';
+import { isWritable, type TierSet } from '../tiers/types.js';
 
 /** Before the tiers get anything new. A tier that can't note it knows the one before. */
 export async function beginGeneration(store: Store, tiers: TierSet, log: Log): Promise<void> {
@@ -17,7 +17,7 @@ export async function beginGeneration(store: Store, tiers: TierSet, log: Log): P
     log.warn({ err: error }, 'no generation was begun');
     return;
   }
-  const writable = tiers.tiers.filter(({ state }) => state === 'ok' || state === 'full');
+  const writable = tiers.tiers.filter(isWritable);
   const noting = writable.map(({ name, path }) =>
     noteGeneration(path, generation).catch((error: unknown) => {
       log.warn({ tier: name, err: error }, 'a tier could not note the generation');

@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CoralError, ExitCode } from '../config/errors.js';
+import { namespaceCopyPath } from '../integrity/namespace-copy.js';
 import { DATA_FILE } from '../store/files.js';
-import { treePath } from '../tiers/marker.js';
 import { notedGeneration } from '../tiers/generation.js';
 import { openProblem } from '../tiers/tier-set.js';
 import type { TierConfig } from '../tiers/types.js';
@@ -51,7 +51,7 @@ async function copiesOf({ tiers, volumeId }: NamespacePlace): Promise<Copy[]> {
   const copies: Copy[] = [];
   for (const tier of tiers) {
     if (await openProblem(tier, volumeId)) continue;
-    const path = join(treePath(tier.path), 'namespace-copy', DATA_FILE);
+    const path = join(namespaceCopyPath(tier), DATA_FILE);
     const found = await stat(path).catch(() => undefined);
     if (found && found.size > 0) copies.push({ path, time: found.mtime });
   }

@@ -5,7 +5,7 @@ import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/protocol.js';
 import type { Opened } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
-import type { Tier } from '../tiers/types.js';
+import { isWritable, type Tier } from '../tiers/types.js';
 import { nextReadingCounts } from './access-times.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
@@ -62,8 +62,6 @@ export function createBacking(
     ? new FileError('ENOSPC', 'no tier has room for a new file')
     : new FileError('EROFS', 'no tier can be written to');
 }
-
-const isWritable = ({ state }: Tier): boolean => state === 'ok' || state === 'full';
 
 /** `fd` is the new and empty backing file of an inode, on `tier`. */
 export function adoptNewBacking(

@@ -6,7 +6,7 @@
  */
 import { native } from '../native.js';
 import type { Inode } from '../namespace/types.js';
-import type { Tier } from '../tiers/types.js';
+import { isWritable, type Tier } from '../tiers/types.js';
 import type { Context } from './context.js';
 
 /** Releases gather this long, so that one commit serves many. */
@@ -118,7 +118,7 @@ export class Orphans {
     await tiers.refresh();
     let back: number[] = [];
     for (const [tier, inos] of this.waiting) {
-      if (tiers.readOnly || !isUsable(tier)) continue;
+      if (tiers.readOnly || !isWritable(tier)) continue;
       this.waiting.delete(tier);
       back = back.concat(inos);
     }
@@ -177,7 +177,7 @@ export class Orphans {
     const tier = ctx.tiers.byId(inode.plainTier);
     // Where the volume has no such tier any more the orphan stays for a later start.
     if (tier === undefined) return;
-    if (!isUsable(tier)) return this.wait(tier, ino);
+    if (!isWritable(tier)) return this.wait(tier, ino);
     const others = withBacking.get(tier);
     if (others === undefined) withBacking.set(tier, [inode]);
     else others.push(inode);
@@ -234,8 +234,4 @@ export class Orphans {
     await this.flush();
     if (this.again !== null) clearTimeout(this.again);
   }
-}
-
-function isUsable({ state }: Tier): boolean {
-  return state !== 'missing' && state !== 'read-only';
 }

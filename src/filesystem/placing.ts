@@ -5,7 +5,7 @@ import { classifyByPath } from '../policy/classify.js';
 import { compileRules, type RuleSet } from '../policy/rules.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode } from '../namespace/types.js';
-import type { Tier } from '../tiers/types.js';
+import { isWritable, type Tier } from '../tiers/types.js';
 import type { Context } from './context.js';
 
 /** A tier with less room than this takes no new file. */
@@ -73,9 +73,7 @@ export class Placing {
   tiersForExisting(parent: number, name: string, fileClass: FileClass): Tier[] {
     const { tiers } = this.ctx;
     const best = this.tiersForNew(parent, name, fileClass);
-    const others = tiers.tiers.filter(
-      (tier) => (tier.state === 'ok' || tier.state === 'full') && !best.includes(tier),
-    );
+    const others = tiers.tiers.filter((tier) => isWritable(tier) && !best.includes(tier));
     others.sort((a, b) => tiers.usage(b).free - tiers.usage(a).free);
     return [...best, ...others];
   }

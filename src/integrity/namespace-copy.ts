@@ -6,11 +6,12 @@
  * one and renamed over it when it is durable, so that a tier always has a whole copy, the old or the new.
  */
 import { access, rename, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { errnoName } from '../config/errors.js';
-import { packDirectory } from '../content/packs.js';
+import { DATA_FILE } from '../store/files.js';
 import type { Store } from '../store/types.js';
-import type { Tier, TierSet } from '../tiers/types.js';
+import { treePath } from '../tiers/marker.js';
+import { isWritable, type Tier, type TierSet } from '../tiers/types.js';
 
 export interface NamespaceCopy {
   /** Tier name. */
@@ -32,8 +33,8 @@ export async function copyNamespace(store: Store, tiers: TierSet): Promise<Names
 }
 
 /** `<tier>/.coral-reef/namespace-copy` */
-export function namespaceCopyPath(tiers: TierSet, tier: Tier): string {
-  return join(dirname(packDirectory(tiers, tier)), 'namespace-copy');
+export function namespaceCopyPath({ path }: Pick<Tier, 'path'>): string {
+  return join(treePath(path), 'namespace-copy');
 }
 
 /**
@@ -42,8 +43,8 @@ export function namespaceCopyPath(tiers: TierSet, tier: Tier): string {
  */
 export async function keepCopies(tiers: TierSet): Promise<void> {
   for (const tier of tiers.tiers) {
-    if (tier.state !== 'ok' && tier.state !== 'full') continue;
-    const copy = join(namespaceCopyPath(tiers, tier), 'data.mdb');
+    if (!isWritable(tier)) continue;
+    const copy = join(namespaceCopyPath(tier), DATA_FILE);
     if (await isThere(`${copy}.1`)) continue;
     await rename(copy, `${copy}.1`).catch((error: unknown) => {
       if (errnoName(error) !== 'ENOENT') throw error;
@@ -62,7 +63,7 @@ async function copyToTier(store: Store, tiers: TierSet, tier: Tier): Promise<Nam
   if (tier.state !== 'ok') {
     return { tier: tier.name, bytes: 0, problem: tier.problem ?? `the tier is ${tier.state}` };
   }
-  const directory = namespaceCopyPath(tiers, tier);
+  const directory = namespaceCopyPath(tier);
   const before = await lengthOf(directory);
   if (tiers.usage(tier).free < before + RESERVE_BYTES) {
     return { tier: tier.name, bytes: 0, problem: 'too little free space for a copy' };
@@ -78,7 +79,7 @@ async function copyToTier(store: Store, tiers: TierSet, tier: Tier): Promise<Nam
 
 /** Of the copy that is there, 0 for none. */
 async function lengthOf(directory: string): Promise<number> {
-  return stat(join(directory, 'data.mdb')).then(
+  return stat(join(directory, DATA_FILE)).then(
     ({ size }) => size,
     () => 0,
   );

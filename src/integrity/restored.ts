@@ -18,7 +18,7 @@ import type { Store } from '../store/types.js';
 import { BACKTRACE_XATTR } from '../tiers/backtrace.js';
 import { notedGeneration } from '../tiers/generation.js';
 import type { Tier, TierSet } from '../tiers/types.js';
-import { keepCopies } from './namespace-copy.js';
+import { copyNamespace, keepCopies } from './namespace-copy.js';
 import { walkInodes } from './walks.js';
 
 const S_IFMT = 0o170000;
@@ -92,6 +92,7 @@ export async function followTiers(parts: RestoredParts, newer: Newer): Promise<v
   await keepCopies(tiers);
   setGeneration(store, newer.noted);
   await store.commit();
+  await copyNamespace(store, tiers);
 }
 
 /** Numbers that the copy notes as those of empty files made ahead may be those of files by now. */

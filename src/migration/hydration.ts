@@ -1,5 +1,5 @@
 /** Where a packed file goes that a program is about to write to. */
-import type { Tier } from '../tiers/types.js';
+import { isWritable, type Tier } from '../tiers/types.js';
 import { type MigrationDeps, MoveError } from './deps.js';
 import { pinOf } from '../namespace/pins.js';
 import { plainBytes } from './room.js';
@@ -19,7 +19,6 @@ export function hydrationTiers(deps: MigrationDeps, ino: number): Tier[] {
 
 /** Why there is no tier for it. */
 export function nowhere({ tiers }: MigrationDeps): MoveError {
-  const isWritable = ({ state }: Tier): boolean => state === 'ok' || state === 'full';
   return tiers.tiers.some(isWritable)
     ? new MoveError('ENOSPC', 'no tier has room for the plain form of the file')
     : new MoveError('EROFS', 'no tier can be written to');

@@ -8,7 +8,7 @@ import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import { commitWhereRoom } from '../store/commit.js';
-import type { Tier, TierSet } from '../tiers/types.js';
+import { isWritable, type Tier, type TierSet } from '../tiers/types.js';
 import { releasedPath } from './backing.js';
 import type { MigrationDeps } from './deps.js';
 import { type JobRecord, openJournal } from './journal.js';
@@ -112,10 +112,6 @@ async function tryRemove({ log }: RecoverDeps, path: string): Promise<boolean> {
     log.warn({ path, err: error }, 'what a move left could not be removed');
     return false;
   }
-}
-
-function isWritable(tier: Tier): boolean {
-  return tier.state === 'ok' || tier.state === 'full';
 }
 
 /** @throws where that can't be told: what is not seen must not be taken for lost, nor removed. */

@@ -1,7 +1,7 @@
 /** Jobs that let a plain file use the blocks of another one on its tier, where both hold the same. */
 import { constants } from 'node:fs';
 import { native, SHARE_WINDOW, Stat } from '../native.js';
-import type { Medium, Tier } from '../tiers/types.js';
+import { isWritable, type Medium, type Tier } from '../tiers/types.js';
 import { statOf, withFile } from './backing.js';
 import { MoveCancelled, MoveError } from './deps.js';
 import { controlled, liveInode, type Move, type MoveContext, type Outcome } from './move.js';
@@ -52,7 +52,7 @@ function unusedTier({ deps }: MoveContext, move: Move, order: ShareOrder): Tier 
   if (changed || used || source?.unsettled || target?.unsettled) {
     throw new MoveCancelled(IN_USE);
   }
-  if (tier.state === 'ok' || tier.state === 'full') return tier;
+  if (isWritable(tier)) return tier;
   throw new MoveError('EIO', tier.problem ?? tier.state);
 }
 

@@ -12,11 +12,12 @@ import { createNumberSet } from './number-set.js';
 import { ROOT_INO, type Inode, type Namespace, type Name } from './types.js';
 import { createXattrs, type Xattrs } from './xattrs.js';
 
-/** What a test replaces to reach a corner. */
+/** What a test replaces to reach a corner, and what few volumes need. */
 export interface NamespaceParts {
   hash?: NameHash;
   /** Number of decoded inodes to keep. */
   cachedInodes?: number;
+  /** See `openNamespace`. */
   beginAt?: number;
 }
 

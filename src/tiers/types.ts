@@ -28,6 +28,10 @@ export interface VolumeConfig {
 
 export type TierState = 'ok' | 'missing' | 'read-only' | 'full';
 
+/** Whether bytes can be put in place and taken away there; a full one may have no room for them. */
+export const isWritable = ({ state }: { state: TierState }): boolean =>
+  state === 'ok' || state === 'full';
+
 export interface TierUsage {
   /** Bytes: the configured limit, or the size of the filesystem. */
   capacity: number;

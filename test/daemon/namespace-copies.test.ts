@@ -21,7 +21,7 @@ test('what changed is in a copy soon, which is of an earlier generation than wha
   });
   t.after(() => copies.stop());
   const inode = await add('file', Buffer.from('bytes'));
-  const paths = tiers.tiers.map((tier) => `${namespaceCopyPath(tiers, tier)}/data.mdb`);
+  const paths = tiers.tiers.map((tier) => `${namespaceCopyPath(tier)}/data.mdb`);
   const there = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined;
   await waitFor('all tiers note the generation after it', async () => {
     const noted = await Promise.all(tiers.tiers.map(({ path }) => notedGeneration(path)));
@@ -36,7 +36,7 @@ test('what changed is in a copy soon, which is of an earlier generation than wha
     'nothing changed, so no copy was made',
   );
   await copies.stop();
-  const copy = await openStore(namespaceCopyPath(tiers, tiers.tiers[1]));
+  const copy = await openStore(namespaceCopyPath(tiers.tiers[1]));
   assert.equal(openNamespace(copy).get(inode.ino)?.size, 5);
   assert.ok(generationOf(copy) < generationOf(store));
   await copy.close();

@@ -93,6 +93,7 @@ scenario(
 
     await restore(volume, copy);
     await volume.mount();
+    assert.ok(await exists(copyOn(volume, 'hdd')), 'there is a copy of what is right now');
     for (let round = 0; round < 3; round++) {
       assert.equal(await digestFile(volume.at('kept')), kept);
       assert.equal(await digestFile(volume.at('written')), written);

@@ -165,7 +165,7 @@ test('a copy of the namespace on each tier opens and has everything', async () =
     );
     assert.ok(copies.every(({ bytes }) => bytes > 0));
   }
-  const path = namespaceCopyPath(tiers, tiers.tiers[1]);
+  const path = namespaceCopyPath(tiers.tiers[1]);
   assert.ok(existsSync(path) && !readdirSync(path).includes('incoming'));
   const copy = await openStore(path);
   assert.equal(openNamespace(copy).lookup(ROOT_INO, 'file')?.ino, file.ino);

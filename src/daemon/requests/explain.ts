@@ -2,7 +2,7 @@
 import { NOTHING_NEXT, explain as explainFacts } from '../../policy/explain.js';
 import type { TierFill } from '../../policy/types.js';
 import { plainSharedBytes } from '../../filesystem/shared-bytes.js';
-import type { Tier } from '../../tiers/types.js';
+import { isWritable, type Tier } from '../../tiers/types.js';
 import { CoralError, ExitCode } from '../../config/errors.js';
 import { formatSize } from '../../config/units.js';
 import type { ExplainDocument } from '../documents.js';
@@ -49,7 +49,7 @@ function fillOf(parts: Parts, tier: Tier): TierFill {
     used,
     free,
     arriving: 0,
-    writable: tier.state === 'ok' || tier.state === 'full',
+    writable: isWritable(tier),
     ...watermarks,
     ...tierWatermarks[tier.name],
   };
