@@ -108,7 +108,7 @@ scenario(
       await volume.mount();
     }
     // Which packs have it only the namespace knew that is lost.
-    await assert.rejects(digestFile(volume.at('packed since')), { code: /^(EIO|ENOENT)$/ });
+    await assert.rejects(digestFile(volume.at('packed since')), { code: 'ENOENT' });
     const { code, stdout } = await volume.run('fsck', volume.mountpoint);
     assert.equal(code, 1);
     assert.match(stdout, /no file has its bytes in .*, which was \/new 0/);
