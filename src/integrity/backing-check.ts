@@ -15,7 +15,8 @@ const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const DIRECTORIES = 256;
 /** Where a disk was missing while moves were cleaned up, it may be the only copy of what a file lost. */
-const LEFT_OVER = 'mount again; if it is still there and every file is well, remove it by hand';
+const LEFT_OVER =
+  'mount again; if it is still there, copy back what is needed of it before you remove it by hand';
 
 export async function checkBackingFiles(deps: CheckDeps, findings: Findings): Promise<void> {
   for await (const { ino } of walkInodes(deps.namespace)) {
