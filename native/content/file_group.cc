@@ -15,7 +15,7 @@ namespace {
 
 Status ReadFile(FileGroup::File& file, uint8_t* into) {
   UniqueFd fd;
-  auto status = io::Open(file.path, O_RDONLY | O_NOATIME | O_NOFOLLOW, 0, &fd);
+  auto status = io::OpenRegular(file.path, O_RDONLY | O_NOATIME | O_NOFOLLOW, &fd);
   if (!status.ok()) return status;
   struct stat attributes;
   if (fstat(fd.get(), &attributes) != 0) return Status::FromErrno("fstat");

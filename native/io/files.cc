@@ -44,6 +44,10 @@ Status CopyThroughMemory(int in, int64_t in_offset, int out, int64_t out_offset,
 
 Status Open(const std::string& path, int flags, unsigned mode, UniqueFd* fd) {
   fd->reset(Uninterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, mode); }));
+  // Only a file's owner may leave its access time alone.
+  if (!fd->valid() && errno == EPERM && (flags & O_NOATIME) != 0) {
+    return Open(path, flags & ~O_NOATIME, mode, fd);
+  }
   return fd->valid() ? Status::Ok() : Status::FromErrno("open", path);
 }
 

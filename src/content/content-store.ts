@@ -98,20 +98,20 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
       new Packing(packing, ino, { tier: tierOf(parts, tier), encoding, jumpRate }),
     packTogether: async (inos, batch, tier, encoding, jumpRate = Infinity) =>
       packTogether(packing, inos, batch, { tier: tierOf(parts, tier), encoding, jumpRate }),
-    commitRecipe(recipe) {
+    commitRecipe(recipe, ino = recipe.ino) {
       const found = built.get(recipe);
       if (!found || !building.delete(found.recipeId)) {
-        throw new Error(`the recipe for inode ${recipe.ino} is no result of a running packing job`);
+        throw new Error(`the recipe for inode ${ino} is no result of a running packing job`);
       }
-      release(recipe.ino);
-      recipes.attach(recipe.ino, {
+      release(ino);
+      recipes.attach(ino, {
         recipeId: found.recipeId,
         size: recipe.size,
         zeroBytes: found.zeroBytes,
         chunks: recipe.lengths.length,
       });
       savings.add({ logical: recipe.size });
-      zeros.add(recipe.ino, found.zeroBytes);
+      zeros.add(ino, found.zeroBytes);
     },
     releaseRecipe: release,
     hasRecipe: (ino) => recipes.head(ino) !== undefined,

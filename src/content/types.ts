@@ -146,9 +146,9 @@ export interface ContentStore {
   ): Promise<PackedTogether>;
   /**
    * Records the recipe that a job's `finish` gave under its inode, in place of an older one. Synchronous
-   * and quick whatever the size: part of the switch.
+   * and quick whatever the size: part of the switch. `ino`: where packing began with 0, before there was one.
    */
-  commitRecipe(recipe: Recipe): void;
+  commitRecipe(recipe: Recipe, ino?: number): void;
   /** Moves the recipe of an inode to the garbage list; its chunks are released in the background. */
   releaseRecipe(ino: number): void;
   hasRecipe(ino: number): boolean;

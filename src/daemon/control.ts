@@ -1,7 +1,7 @@
 /**
  * The control server: answers requests of the command line on a socket that only the owner can open.
  * A request that fails gets its error and nothing else happens; a client that goes away is forgotten,
- * what it started goes on.
+ * what it started goes on, unless it is of use to that client alone.
  */
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -17,8 +17,12 @@ import {
 } from './protocol.js';
 
 export type Progress = (value: unknown) => void;
-/** Answers one request; what it returns goes out as `result`. */
-export type Handler = (args: Record<string, unknown>, progress: Progress) => unknown;
+/** Answers one request; what it returns goes out as `result`. `gone`: the client went away before that. */
+export type Handler = (
+  args: Record<string, unknown>,
+  progress: Progress,
+  gone: AbortSignal,
+) => unknown;
 export type Handlers = Readonly<Record<string, Handler>>;
 
 export interface ControlServer {
@@ -70,7 +74,9 @@ function attend(socket: Socket, handlers: Handlers, log: Log): void {
   const send = (message: Message) => {
     if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
   };
-  const read = lineReader((line) => void answer(line, handlers, send, log));
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const read = lineReader((line) => void answer(line, handlers, { send, gone: gone.signal }, log));
   socket.on('data', (chunk: Buffer) => {
     try {
       read(chunk);
@@ -82,10 +88,15 @@ function attend(socket: Socket, handlers: Handlers, log: Log): void {
   socket.on('error', (error) => log.debug(errorField(error), 'a control client went away'));
 }
 
+interface Client {
+  send: (message: Message) => void;
+  gone: AbortSignal;
+}
+
 async function answer(
   line: string,
   handlers: Handlers,
-  send: (message: Message) => void,
+  { send, gone }: Client,
   log: Log,
 ): Promise<void> {
   let id = 0;
@@ -94,7 +105,7 @@ async function answer(
     id = request.id;
     log.debug({ verb: request.verb }, 'request');
     const handler = handlerOf(request.verb, handlers);
-    const result = await handler(request.args, (progress) => send({ id, progress }));
+    const result = await handler(request.args, (progress) => send({ id, progress }), gone);
     send({ id, result: result ?? null });
   } catch (error) {
     if (!(error instanceof CoralError)) log.error(errorField(error), 'a request failed');

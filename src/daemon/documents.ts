@@ -132,6 +132,40 @@ export interface MoveDocument {
   jobs: Job[];
 }
 
+/** A regular file that is to be imported: what lstat(2) says of it, and where it goes. Paths are bytes in latin1. */
+export interface ImportedFile {
+  /** Absolute, where it is. */
+  source: string;
+  dev: number;
+  ino: number;
+  /** Bytes. */
+  size: number;
+  /** Permissions with set-id bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  /** Below the mount. Its directory is there, and nothing of that name. */
+  path: string;
+}
+
+/** In the order of the request. */
+export interface ImportDocument {
+  files: {
+    /** `left`: it is to be plain, and for the client to copy. */
+    state: 'packed' | 'left' | 'failed';
+    error: string | null;
+  }[];
+}
+
+export interface ImportProgress {
+  /** How much of the work is done, from 0 to 1. */
+  share: number;
+}
+
 export interface RemountDocument {
   mountpoint: string;
   volume: string;

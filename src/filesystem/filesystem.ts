@@ -7,6 +7,7 @@ import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native } from '../native.js';
 import { isAcl } from './acl.js';
+import { type AddedFile, addPacked } from './adding.js';
 import { attributesOf, inodeOf, recordLastUse } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
@@ -38,6 +39,8 @@ export interface Filesystem {
   /** Releases what an earlier daemon left behind; `clean` where it ended in order. Before serving. */
   recover(clean: boolean): Promise<void>;
   attach(server: DataServer): void;
+  /** As `addPacked` in `adding.ts`. */
+  addPacked(file: AddedFile): void;
   /** Gives back the bytes of deleted files that nothing holds any more. */
   releaseDeleted(): Promise<void>;
   /** The handshake told whether the kernel has passthrough. */
@@ -66,6 +69,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
       ctx.server = server;
       ctx.files.attach(server);
     },
+    addPacked: (file) => addPacked(ctx, file),
     releaseDeleted: () => ctx.orphans.flush(),
     setPassthrough: (passthrough) => (ctx.passthrough = passthrough),
     get passthrough() {

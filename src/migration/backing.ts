@@ -92,16 +92,16 @@ export function statOf(fd: number): Float64Array {
   return stat;
 }
 
-/** Opens the source and checks that it is as long as the namespace says. */
-export async function withSource<T>(
+/** Opens the source of a copy and checks that it is `size` bytes long, as is known of it. */
+export async function withFileOf<T>(
   path: string,
-  inode: Inode,
+  size: number,
   use: (fd: number) => Promise<T>,
 ): Promise<T> {
   return withFile(path, O_RDONLY | O_NOATIME, async (fd) => {
-    const size = statOf(fd)[Stat.size];
-    if (size === inode.size) return use(fd);
-    throw new MoveError('EIO', `its backing file has ${size} bytes instead of ${inode.size}`);
+    const found = statOf(fd)[Stat.size];
+    if (found === size) return use(fd);
+    throw new MoveError('EIO', `its backing file has ${found} bytes instead of ${size}`);
   });
 }
 

@@ -1,5 +1,6 @@
 /** Puts the queue and the planner together: what the daemon builds and everybody else calls. */
 import type { MigrationDeps } from './deps.js';
+import { createIntake } from './intake.js';
 import { createPlanner, type Planner } from './planner.js';
 import { createQueue } from './queue.js';
 import { createSharing } from './sharing.js';
@@ -18,7 +19,9 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
   const queue = createQueue(deps);
   const sharing = createSharing(deps, queue);
   const planner: Planner = createPlanner(deps, queue, sharing);
+  const intake = createIntake(deps, queue.unpaused);
   return {
+    intake,
     submit: queue.submit,
     finished: queue.finished,
     hydrateNow: queue.hydrateNow,
@@ -39,7 +42,7 @@ export function createMigration(deps: MigrationDeps): RunningMigration {
     nudge: planner.nudge,
     sweep: planner.sweep,
     async close() {
-      await Promise.all([planner.close(), sharing.close(), queue.close()]);
+      await Promise.all([planner.close(), sharing.close(), intake.close(), queue.close()]);
     },
   };
 }

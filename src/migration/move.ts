@@ -11,8 +11,17 @@ import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
 import type { Journal } from './journal.js';
 import type { JobKind, JobState, MoveOptions } from './types.js';
 
+/** Of native work: how far it is, and whether it is to end. */
+export interface Progress {
+  /** Bytes. */
+  done: number;
+  cancelled: boolean;
+  /** What is under way. */
+  control: CopyControl | null;
+}
+
 /** A job as the queue and the steps see it. */
-export interface Move {
+export interface Move extends Progress {
   readonly id: number;
   readonly kind: JobKind;
   readonly ino: number;
@@ -23,20 +32,16 @@ export interface Move {
   size: number;
   /** Steps that read the bytes again count them again. */
   total: number;
-  done: number;
   error: string | null;
   urgent: boolean;
   /** The switch need not wait for readers: the filesystem replaces what serves them. */
   allowOpen: boolean;
-  cancelled: boolean;
   /** From the switch on the move is finished, not cancelled. */
   switched: boolean;
   /** Bytes that take no space of their own any more. */
   shared: number;
   /** Ends the current wait for the last handle to close. */
   wake: (() => void) | null;
-  /** Native work under way. */
-  control: CopyControl | null;
 }
 
 export interface MoveContext {
@@ -71,11 +76,18 @@ export function nameOf({ deps }: MoveContext, ino: number): string {
 
 const CODES = { full: 'ENOSPC', 'read-only': 'EROFS', missing: 'EIO' } as const;
 
-/** The tier that the move goes to, after a fresh look at its marker. @throws MoveError */
-export async function writableTarget({ deps }: MoveContext, move: Move): Promise<Tier> {
+/** The tier that the move goes to. @throws MoveError */
+export const writableTarget = (ctx: MoveContext, { tier }: Move): Promise<Tier> =>
+  writableTier(ctx, tier);
+
+/** After a fresh look at its marker. @throws MoveError */
+export async function writableTier(
+  { deps }: Pick<MoveContext, 'deps'>,
+  name: string,
+): Promise<Tier> {
   await deps.tiers.refresh();
-  const tier = deps.tiers.byName(move.tier);
-  if (!tier) throw new MoveError('ENOENT', `the volume has no tier ${move.tier}`);
+  const tier = deps.tiers.byName(name);
+  if (!tier) throw new MoveError('ENOENT', `the volume has no tier ${name}`);
   if (tier.state === 'ok') return tier;
   throw new MoveError(CODES[tier.state], tier.problem ?? tier.state);
 }
@@ -89,25 +101,25 @@ export function readableTier({ deps }: MoveContext, id: number): Tier {
 }
 
 /** @throws MoveError (ENOSPC) where so many bytes find no room on the tier. */
-export function checkRoom({ deps }: MoveContext, tier: Tier, bytes: number): void {
+export function checkRoom({ deps }: Pick<MoveContext, 'deps'>, tier: Tier, bytes: number): void {
   const { free } = deps.tiers.usage(tier);
   if (bytes < free) return;
   throw new MoveError('ENOSPC', `tier ${tier.name} has ${free} bytes free, ${bytes} are needed`);
 }
 
-/** Runs one native step that can be cancelled and counts towards the move's progress. */
+/** Runs one native step that can be cancelled and counts as progress. */
 export async function controlled<T>(
-  move: Move,
+  progress: Progress,
   step: (control: CopyControl) => Promise<T>,
 ): Promise<T> {
   const control = native.createCopyControl();
-  move.control = control;
-  if (move.cancelled) control.cancel();
+  progress.control = control;
+  if (progress.cancelled) control.cancel();
   try {
     return await step(control);
   } finally {
-    move.done += control.done;
-    move.control = null;
+    progress.done += control.done;
+    progress.control = null;
   }
 }
 

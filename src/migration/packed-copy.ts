@@ -1,21 +1,33 @@
-/** Makes the packed form of a plain file: cut, stored, and read back from the medium. */
+/** Makes the packed form of a file: cut, stored, and read back from the medium. */
 import { errnoName } from '../config/errors.js';
 import { nameAt } from '../content/records.js';
 import { cuttingOf, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { withSource } from './backing.js';
+import { withFileOf } from './backing.js';
 import { encodingFor } from './compression.js';
 import { jumpRateFor } from './fragmentation.js';
 import { MoveError } from './deps.js';
-import { checkRoom, liveInode, type Move, type MoveContext } from './move.js';
+import { checkRoom, type MoveContext, type Progress } from './move.js';
 import { createReadBack, type ReadBack } from './read-back.js';
 
 /** Read, cut, hashed and appended at a time: with more in each step the data leaves the processor's caches between them. */
 const BATCH_BYTES = 2 * 1024 * 1024;
 /** A second try heals a damaged chunk among the dedup hits; a third would not say more. */
 const PACK_TRIES = 2;
+
+type Needs = Pick<MoveContext, 'deps'>;
+
+/** What is packed: a backing file in a move, or a file outside of the volume. */
+export interface PackingSource {
+  /** 0 where it is given out later. */
+  ino: number;
+  path: string;
+  /** Bytes. @throws where it is not worth packing any more */
+  size(): number;
+  progress: Progress & { total: number };
+}
 
 /** A packed form that equals the source as it was read; the caller commits the recipe or aborts the job. */
 export interface PackedCopy {
@@ -35,14 +47,13 @@ interface Attempt extends PackedCopy {
  * @throws MoveError (EIO) where it reads back wrong again
  */
 export async function packAndCheck(
-  ctx: MoveContext,
-  move: Move,
-  source: Tier,
+  ctx: Needs,
+  source: PackingSource,
   target: Tier,
   unchanged: () => boolean,
 ): Promise<PackedCopy | null> {
   for (let tries = 1; tries <= PACK_TRIES; tries++) {
-    const attempt = await packOnce(ctx, move, source, target).catch((error: unknown) => {
+    const attempt = await packOnce(ctx, source, target).catch((error: unknown) => {
       // A pack with a chunk that was found among the dedup hits is lost: that is known by now.
       if (tries === PACK_TRIES || errnoName(error) !== 'EIO') throw error;
     });
@@ -65,7 +76,7 @@ export async function packAndCheck(
 }
 
 /** The next try stores these anew. Where no chunk is to blame none is trusted. */
-async function forgetBad({ deps }: MoveContext, recipe: Recipe, bad: Buffer[]): Promise<void> {
+async function forgetBad({ deps }: Needs, recipe: Recipe, bad: Buffer[]): Promise<void> {
   await deps.tiers.refresh();
   for (const name of bad) deps.content.markBadName(name);
   if (bad.length > 0) return;
@@ -74,27 +85,22 @@ async function forgetBad({ deps }: MoveContext, recipe: Recipe, bad: Buffer[]): 
   });
 }
 
-async function packOnce(
-  ctx: MoveContext,
-  move: Move,
-  source: Tier,
-  target: Tier,
-): Promise<Attempt> {
-  const { content, tiers, settings } = ctx.deps;
-  const inode = liveInode(ctx, move);
-  move.total = 2 * inode.size;
-  move.done = 0;
+async function packOnce(ctx: Needs, source: PackingSource, target: Tier): Promise<Attempt> {
+  const { content, settings } = ctx.deps;
+  const { ino, path, progress } = source;
+  const size = source.size();
+  progress.total = 2 * size;
+  progress.done = 0;
   const job = content.startPacking(
-    move.ino,
+    ino,
     target.id,
-    encodingFor(target, settings, inode.size),
+    encodingFor(target, settings, size),
     jumpRateFor(target, settings),
   );
-  const readBack = createReadBack(content, move);
+  const readBack = createReadBack(content, progress);
   try {
-    const path = tiers.backingPath(source, move.ino);
-    const feeder = { ctx, move, job, target, readBack };
-    const digest = await withSource(path, inode, (fd) => feed(feeder, fd));
+    const feeder = { ctx, source, job, target, readBack };
+    const digest = await withFileOf(path, size, (fd) => feed(feeder, fd));
     const { recipe, storedBytes } = await job.finish();
     await readBack.add(job.takeDurable());
     const copy = { job, recipe, storedBytes, digest: digest.toString('hex') };
@@ -107,16 +113,16 @@ async function packOnce(
 }
 
 interface Feeder {
-  ctx: MoveContext;
-  move: Move;
+  ctx: Needs;
+  source: PackingSource;
   job: PackingJob;
   target: Tier;
   readBack: ReadBack;
 }
 
 /** Cuts the source into chunks and hands them over. @returns the digest of what was read. */
-async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
-  const { size } = liveInode(ctx, move);
+async function feed({ ctx, source, job, target, readBack }: Feeder, fd: number): Promise<Buffer> {
+  const size = source.size();
   const read: ReadBytes = (offset, length) => native.read(fd, offset, length);
   const { limits, cuts } = await cuttingOf(read, size, ctx.deps.chunking);
   const { min, average, max } = limits;
@@ -126,10 +132,10 @@ async function feed({ ctx, move, job, target, readBack }: Feeder, fd: number): P
   const reader = native.createChunkReader(fd, min, average, max, batchBytes, ends);
   try {
     for (let batch = await reader.next(); batch; batch = await reader.next()) {
-      move.done += batch.lengths.reduce((sum, length) => sum + length, 0);
+      source.progress.done += batch.lengths.reduce((sum, length) => sum + length, 0);
       await job.add(batch);
       checkRoom(ctx, target, 0);
-      liveInode(ctx, move);
+      source.size();
       await readBack.add(job.takeDurable());
     }
     return reader.digest();

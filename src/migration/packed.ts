@@ -66,7 +66,13 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
     activity.changeCount(move.ino) === count && inode.plainTier === source.id;
   const stillUnchanged = () => unchanged(liveInode(ctx, move));
   return journaled(ctx, move, { ino: move.ino, source: source.id, target: 0 }, async () => {
-    const prepared = await packAndCheck(ctx, move, source, target, stillUnchanged);
+    const from = {
+      ino: move.ino,
+      path: ctx.deps.tiers.backingPath(source, move.ino),
+      size: () => liveInode(ctx, move).size,
+      progress: move,
+    };
+    const prepared = await packAndCheck(ctx, from, target, stillUnchanged);
     if (!prepared) return;
     try {
       await switchWhenClosed(ctx, move, unchanged, (inode) => {

@@ -2,7 +2,7 @@
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { buildIncoming, type Fill, journaled, placeIncoming, withSource } from './backing.js';
+import { buildIncoming, type Fill, journaled, placeIncoming, withFileOf } from './backing.js';
 import { MoveError } from './deps.js';
 import {
   checkRoom,
@@ -42,7 +42,7 @@ async function copyPlain(ctx: MoveContext, move: Move, target: Tier): Promise<Ou
   move.done = 0;
   const path = tiers.backingPath(source, move.ino);
   const fill: Fill = (out, meanwhile) =>
-    withSource(path, inode, (fd) =>
+    withFileOf(path, inode.size, (fd) =>
       controlled(move, (control) => native.copyFile(fd, out, control, meanwhile)),
     );
   return replaceBacking(ctx, move, target, source, fill, () => {

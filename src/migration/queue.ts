@@ -36,7 +36,7 @@ const FAILURES_SHOWN = 20;
 const MAX_ATTEMPTS = 3;
 
 /** For the planner beside what everybody may use. */
-export interface Queue extends Omit<Migration, 'nudge'> {
+export interface Queue extends Omit<Migration, 'nudge' | 'intake'> {
   /** True for files that a background wish leaves alone: failed lately, or queued or under way. */
   isHeld(ino: number): boolean;
   /** Bytes that queued and running jobs will add to a tier. */

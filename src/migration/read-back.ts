@@ -6,7 +6,7 @@ import { nameAt } from '../content/records.js';
 import type { ContentStore, Recipe } from '../content/types.js';
 import type { PlanCheck, PlanHandle } from '../native.js';
 import { native } from '../native.js';
-import { controlled, type Move } from './move.js';
+import { controlled, type Progress } from './move.js';
 
 export interface ReadBack {
   /** Waits for the part before: what is not read back yet does not pile up. @throws ECANCELED and others */
@@ -17,7 +17,7 @@ export interface ReadBack {
   stop(): Promise<void>;
 }
 
-export function createReadBack(content: ContentStore, move: Move): ReadBack {
+export function createReadBack(content: ContentStore, progress: Progress): ReadBack {
   const bad: Buffer[] = [];
   let last: PlanCheck | undefined;
   let running = Promise.resolve();
@@ -26,7 +26,7 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
   async function check(part: Recipe): Promise<void> {
     const plan = await content.planForRecipe(part);
     if (stopped) return;
-    last = await checkPlan(move, content.openPlan(plan), last);
+    last = await checkPlan(progress, content.openPlan(plan), last);
     for (const index of last.bad) bad.push(nameAt(part, index));
   }
 
@@ -44,7 +44,7 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
     },
     async stop() {
       stopped = true;
-      move.control?.cancel();
+      progress.control?.cancel();
       await running.catch(() => {});
     },
   };
@@ -52,12 +52,12 @@ export function createReadBack(content: ContentStore, move: Move): ReadBack {
 
 /** Decodes a whole plan, read from the medium, and closes it; `before` is what was found in the parts before it. */
 export async function checkPlan(
-  move: Move,
+  progress: Progress,
   plan: PlanHandle,
   before?: PlanCheck,
 ): Promise<PlanCheck> {
   try {
-    return await controlled(move, (control) => native.checkPlan(plan, control, before));
+    return await controlled(progress, (control) => native.checkPlan(plan, control, before));
   } finally {
     plan.close();
   }

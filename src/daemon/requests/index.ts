@@ -12,6 +12,7 @@ import type { Parts } from '../parts.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
 import { gc } from './gc.js';
+import { importFiles } from './import.js';
 import { move } from './move.js';
 import { pin, unpin } from './pin.js';
 import { createRemount } from './remount.js';
@@ -26,6 +27,7 @@ export function createHandlers(parts: Parts, stopping: CopyControl): Handlers {
     explain: (args) => explain(parts, args),
     promote: (args, progress) => move('promote', parts, args, progress),
     demote: (args, progress) => move('demote', parts, args, progress),
+    import: (args, progress, gone) => importFiles(parts, args, progress, gone),
     pin: (args) => pin(parts, args),
     unpin: (args) => unpin(parts, args),
     migration: (args) => migration(parts, args),

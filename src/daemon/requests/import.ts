@@ -1,0 +1,167 @@
+/**
+ * Answers `import`: packs files from outside of the mount and gives each its inode. What is not to be packed is left to
+ * the client, which copies it through the mount as any program would.
+ */
+import { CoralError, ExitCode, reasonOf, usageError } from '../../config/errors.js';
+import type { FileClass } from '../../config/file-class.js';
+import { bytesOf, mountAt, mountOf, readMounts, shown } from '../../config/mountinfo.js';
+import {
+  cancel,
+  type IntakeProgress,
+  type IntakeResult,
+  type IntakeUse,
+  type OutsideFile,
+} from '../../migration/intake.js';
+import { pinOf } from '../../namespace/pins.js';
+import { classifyByContent, classifyByPath } from '../../policy/classify.js';
+import type { Progress } from '../control.js';
+import type { ImportDocument, ImportedFile, ImportProgress } from '../documents.js';
+import type { Parts } from '../parts.js';
+import { findTarget, isDirectory, mustBeWritable, tierArgument } from './find.js';
+
+const PROGRESS_MS = 200;
+
+/** A file that is to be packed, unless its content says something else. */
+interface Candidate {
+  file: ImportedFile;
+  /** Inode number of its directory. */
+  parent: number;
+  name: string;
+  fileClass: FileClass;
+  /** Name of the tier that it is packed on. */
+  tier: string;
+}
+
+/** `gone`: nobody waits for the answer any more. */
+export async function importFiles(
+  parts: Parts,
+  args: Record<string, unknown>,
+  progress: Progress,
+  gone: AbortSignal,
+): Promise<ImportDocument> {
+  mustBeWritable(parts);
+  const files = filesOf(args);
+  refuseOwn(parts, files);
+  const to = tierArgument(parts.tiers, args)?.name;
+  const candidates = candidatesOf(parts, files, to);
+  const work: IntakeProgress = { done: 0, total: 0, cancelled: gone.aborted, control: null };
+  const stop = (): void => cancel(work);
+  gone.addEventListener('abort', stop);
+  const timer = setInterval(() => progress(progressOf(work)), PROGRESS_MS);
+  try {
+    return await takeAll(parts, files, candidates, work);
+  } finally {
+    clearInterval(timer);
+    gone.removeEventListener('abort', stop);
+  }
+}
+
+function filesOf({ files }: Record<string, unknown>): readonly ImportedFile[] {
+  if (Array.isArray(files) && files.length > 0) return files as ImportedFile[];
+  throw usageError('the request lacks "files"');
+}
+
+/** To read them would have the daemon wait for itself. */
+function refuseOwn({ plan }: Parts, files: readonly ImportedFile[]): void {
+  const mounts = readMounts();
+  const own = mountAt(mounts, bytesOf(plan.mountpoint))?.device;
+  const inside = files.find(({ source }) => mountOf(mounts, source)?.device === own);
+  if (inside === undefined) return;
+  throw usageError(`${shown(inside.source)}: it is on ${plan.mountpoint} already; copy it with cp`);
+}
+
+/** Without those that rules or a pin keep plain, and empty ones. */
+function candidatesOf(
+  parts: Parts,
+  files: readonly ImportedFile[],
+  to: string | undefined,
+): Candidate[] {
+  const parents = new Map<string, { ino: number; pinned: boolean }>();
+  return files.flatMap((file) => {
+    const slash = file.path.lastIndexOf('/');
+    const [above, name] = [file.path.slice(0, slash), file.path.slice(slash + 1)];
+    let parent = parents.get(above);
+    if (parent === undefined) parents.set(above, (parent = directoryAt(parts, above)));
+    // Native code takes paths as text.
+    if (file.size === 0 || parent.pinned || bytesOf(shown(file.source)) !== file.source) return [];
+    const fileClass = classifyByPath(shown(file.path));
+    const { pack, cold } = placementOf(parts, file, fileClass);
+    return pack ? [{ file, parent: parent.ino, name, fileClass, tier: to ?? cold }] : [];
+  });
+}
+
+function directoryAt({ namespace }: Parts, path: string): { ino: number; pinned: boolean } {
+  const { inode } = findTarget(namespace, { path });
+  if (!isDirectory(inode)) throw usageError(`${shown(path)}: it is no directory`);
+  return { ino: inode.ino, pinned: pinOf(namespace, inode.ino) !== 0 };
+}
+
+function placementOf({ rules }: Parts, { path, size }: ImportedFile, fileClass: FileClass) {
+  return rules.placementFor({ path: shown(path), size, fileClass });
+}
+
+async function takeAll(
+  parts: Parts,
+  files: readonly ImportedFile[],
+  candidates: readonly Candidate[],
+  work: IntakeProgress,
+): Promise<ImportDocument> {
+  const results = new Map<ImportedFile, IntakeResult>();
+  for (const tier of new Set(candidates.map((candidate) => candidate.tier))) {
+    const those = candidates.filter((candidate) => candidate.tier === tier);
+    const taken = await take(parts, those, tier, work);
+    those.forEach(({ file }, i) => results.set(file, taken[i]));
+  }
+  return { files: files.map((file) => resultOf(results.get(file) ?? 'left')) };
+}
+
+/** @throws CoralError with what would befall any other file as well */
+async function take(
+  parts: Parts,
+  candidates: readonly Candidate[],
+  tier: string,
+  work: IntakeProgress,
+): Promise<IntakeResult[]> {
+  const outside = candidates.map(({ file }): OutsideFile => ({
+    ...file,
+    path: shown(file.source),
+  }));
+  try {
+    return await parts.migration.intake.take(outside, tier, useOf(parts, candidates), work);
+  } catch (error) {
+    const first = outside[0].path;
+    throw new CoralError(ExitCode.failed, `${first}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function useOf(parts: Parts, candidates: readonly Candidate[]): IntakeUse {
+  const { filesystem, tiers } = parts;
+  return {
+    wants(i, head) {
+      const candidate = candidates[i];
+      const byContent = classifyByContent(head, shown(candidate.file.path));
+      if (byContent !== 'other') candidate.fileClass = byContent;
+      return placementOf(parts, candidate.file, candidate.fileClass).pack;
+    },
+    add(i, { recipe, storedBytes, digest }) {
+      mustBeWritable(parts);
+      const { file, parent, name, fileClass, tier } = candidates[i];
+      const { mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = file;
+      filesystem.addPacked({
+        ...{ parent, name, fileClass, mode, uid, gid },
+        ...{ atimeSec, atimeNsec, mtimeSec, mtimeNsec },
+        ...{ recipe, digest, packedBytes: storedBytes, packedTier: tiers.byName(tier)!.id },
+      });
+    },
+  };
+}
+
+function resultOf(result: IntakeResult): ImportDocument['files'][number] {
+  if (typeof result === 'string') return { state: result, error: null };
+  return { state: 'failed', error: reasonOf(result) };
+}
+
+/** All bytes are read, and read back. */
+function progressOf({ done, total, control }: IntakeProgress): ImportProgress {
+  return { share: total === 0 ? 0 : Math.min(1, (done + (control?.done ?? 0)) / total) };
+}

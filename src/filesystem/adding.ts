@@ -1,0 +1,45 @@
+/** Files that come from outside of the mount, packed before they have an inode. */
+import type { FileClass } from '../config/file-class.js';
+import type { Recipe } from '../content/types.js';
+import type { Name } from '../namespace/types.js';
+import type { Context } from './context.js';
+import { addFirstName, freeName } from './entries.js';
+import { PERMISSIONS, S_IFREG } from './modes.js';
+
+/** What `cp -a` would keep of a file, and where its data is. */
+export interface AddedFile {
+  parent: number;
+  name: Name;
+  /** Permissions with set-id bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  fileClass: FileClass;
+  /** Its chunks are durable and findable. */
+  recipe: Recipe;
+  /** Tier id. */
+  packedTier: number;
+  packedBytes: number;
+  digest: string;
+}
+
+/**
+ * Gives it an inode and a name: one turn, so that nobody sees it without its data.
+ * @throws EEXIST, ENAMETOOLONG, ENOENT (the directory was removed), the store's error while nothing can be made durable
+ */
+export function addPacked(ctx: Context, file: AddedFile): void {
+  const { parent, name, mode, uid, gid, recipe, ...fields } = file;
+  if (ctx.namespace.failed !== null) throw ctx.namespace.failed;
+  const directory = freeName(ctx, parent, name);
+  const inode = ctx.namespace.create({ mode: (mode & PERMISSIONS) | S_IFREG, uid, gid });
+  ctx.content.commitRecipe(recipe, inode.ino);
+  Object.assign(inode, fields, { size: recipe.size });
+  addFirstName(ctx, directory, name, inode);
+  // The kernel may remember that there was no such name, and what the directory held.
+  ctx.server.invalidateEntry(parent, Buffer.from(name, 'latin1'));
+  ctx.server.invalidateInode(parent, 0, 0);
+}
