@@ -28,8 +28,9 @@ const allowed = {
   store: ['config', 'observe', 'native.ts'],
   observe: ['config'],
   config: [],
-  'native.ts': ['native-content.ts'],
+  'native.ts': ['native-content.ts', 'native-export.ts'],
   'native-content.ts': [],
+  'native-export.ts': ['native-content.ts'],
 };
 
 /** Modules of Node that do I/O. */

@@ -11,6 +11,7 @@
  * Offsets, sizes and 64-bit ids are JS numbers (below 2^53).
  */
 import { createRequire } from 'node:module';
+import type { NativeExport } from './native-export.js';
 import type {
   CheckedCopy,
   CopyControl,
@@ -20,6 +21,7 @@ import type {
 } from './native-content.js';
 
 export type * from './native-content.js';
+export type * from './native-export.js';
 
 /** Indexes into the array that `statFd` and `statPath` fill. */
 export const Stat = {
@@ -142,7 +144,7 @@ export interface MountResult {
   viaHelper: boolean;
 }
 
-export interface NativeAddon extends NativeContent {
+export interface NativeAddon extends NativeContent, NativeExport {
   // io: descriptors and files. Synchronous calls are for the fastest medium or memory only.
   openSync(path: string, flags: number, mode: number): number;
   open(path: string, flags: number, mode: number): Promise<number>;

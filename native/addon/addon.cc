@@ -7,6 +7,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterIo(env, exports);
   RegisterIoBatch(env, exports);
   RegisterIoShare(env, exports);
+  RegisterExport(env, exports);
   RegisterFuse(env, exports);
   RegisterContent(env, exports);
   RegisterLibfuse2(env, exports);

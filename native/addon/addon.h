@@ -13,6 +13,7 @@ namespace coral::addon {
 void RegisterIo(Napi::Env env, Napi::Object exports);
 void RegisterIoBatch(Napi::Env env, Napi::Object exports);
 void RegisterIoShare(Napi::Env env, Napi::Object exports);
+void RegisterExport(Napi::Env env, Napi::Object exports);
 void RegisterFuse(Napi::Env env, Napi::Object exports);
 void RegisterContent(Napi::Env env, Napi::Object exports);
 void RegisterLibfuse2(Napi::Env env, Napi::Object exports);

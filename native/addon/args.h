@@ -42,6 +42,11 @@ class Args {
     return Each(index, [&](Napi::Value value) { return StringOf(index, value); });
   }
 
+  // Paths as bytes in latin1: names need not be UTF-8.
+  std::vector<std::string> Paths(size_t index) {
+    return Each(index, [&](Napi::Value value) { return PathOf(index, value); });
+  }
+
   // The bytes of a Buffer, copied: work on other threads must not depend on JavaScript's memory.
   std::string Bytes(size_t index) { return BytesOf(index, info_[index]); }
 
@@ -66,6 +71,16 @@ class Args {
     std::string text = value.As<Napi::String>().Utf8Value();
     if (text.find('\0') != text.npos) return Fail<std::string>(index, "a string without NUL");
     return text;
+  }
+
+  std::string PathOf(size_t index, Napi::Value value) {
+    size_t length = 0;
+    if (!value.IsString()) return Fail<std::string>(index, "a string");
+    napi_get_value_string_latin1(env_, value, nullptr, 0, &length);
+    std::string path(length, '\0');
+    napi_get_value_string_latin1(env_, value, path.data(), length + 1, &length);
+    if (path.find('\0') != path.npos) return Fail<std::string>(index, "a path without NUL");
+    return path;
   }
 
   std::string BytesOf(size_t index, Napi::Value value) {

@@ -11,6 +11,7 @@
 #include "addon/addon.h"
 #include "addon/args.h"
 #include "addon/async.h"
+#include "addon/stat_values.h"
 #include "io/clock.h"
 #include "io/files.h"
 #include "io/mapping.h"
@@ -19,20 +20,6 @@
 namespace coral::addon {
 
 namespace {
-
-// Order and count as `Stat` in src/native.ts.
-constexpr size_t kStatLength = 12;
-
-void FillStat(const struct stat& from, double* out) {
-  const double values[kStatLength] = {
-      static_cast<double>(from.st_size),        static_cast<double>(from.st_blocks),
-      static_cast<double>(from.st_atim.tv_sec), static_cast<double>(from.st_atim.tv_nsec),
-      static_cast<double>(from.st_mtim.tv_sec), static_cast<double>(from.st_mtim.tv_nsec),
-      static_cast<double>(from.st_ctim.tv_sec), static_cast<double>(from.st_ctim.tv_nsec),
-      static_cast<double>(from.st_mode),        static_cast<double>(from.st_dev),
-      static_cast<double>(from.st_ino),         static_cast<double>(from.st_nlink)};
-  std::copy(values, values + kStatLength, out);
-}
 
 Napi::Value Undefined(Napi::Env env) { return env.Undefined(); }
 

@@ -40,6 +40,35 @@ export function locatePath(typed: string): Located {
   return { ...mounted(entry), path, below: pathOnMount(entry, real) };
 }
 
+/** Something below a mount that is taken as it is: where its last step is a link, that is meant. */
+export interface LocatedEntry {
+  /** Absolute, as the person named it. */
+  path: string;
+  /** Where it is, bytes in latin1; no step is a link but the last one. */
+  real: string;
+  /** Its last step as the person named it, bytes in latin1. */
+  name: string;
+}
+
+/**
+ * Whether there is something is not looked at. A link that lies on no mount stands for what it leads to; with `follow` every
+ * link does.
+ * @throws CoralError `notMounted` where the path lies on no Coral Reef mount
+ */
+export function locateEntry(typed: string, follow: boolean): LocatedEntry {
+  const named = absolute(typedBytes(typed));
+  const mounts = readMounts();
+  const places = follow ? [realBytes(named)] : [parentResolved(named), realBytes(named)];
+  const real = places.find((place) => isCoralReef(mountOf(mounts, place)));
+  if (real === undefined) throw outsideAnyMount(shown(named));
+  return { path: shown(named), real, name: named.slice(named.lastIndexOf('/') + 1) };
+}
+
+/** A path that may lie anywhere, without symbolic links, bytes in latin1. @throws CoralError */
+export function realPath(typed: string): string {
+  return realBytes(absolute(typedBytes(typed)));
+}
+
 /** `typed`, or CORAL_REEF_MOUNTPOINT, or the only mount there is. @throws CoralError */
 export function locateMount(typed: string | undefined): Mounted {
   const named = typed ?? process.env['CORAL_REEF_MOUNTPOINT'];

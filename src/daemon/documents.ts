@@ -166,6 +166,19 @@ export interface ImportProgress {
   share: number;
 }
 
+/** Of `export`, which no daemon answers. */
+export interface ExportDocument {
+  paths: string[];
+  directory: string;
+  /** What was made: everything that is no directory, and the size of its data. */
+  files: number;
+  bytes: number;
+  directories: number;
+  /** Files that were there already, with the same size and time. */
+  skipped: number;
+  failed: { path: string; error: string }[];
+}
+
 export interface RemountDocument {
   mountpoint: string;
   volume: string;

@@ -1,62 +1,17 @@
 /** The tools people copy, archive, look and build with find on the mount what they find on ext4. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSparse, makeTree, RSYNC, sameForRsync } from './carried-tree.js';
 import { scenario, type TestVolume } from './harness.js';
-import { MiB, noise, prose, put } from './content.js';
+import { MiB, noise, put } from './content.js';
 import { must, run, shell, waitFor } from '../../scripts/lib/process.js';
-
-/** Links, holes, attributes, odd names, times and owners: what a copy can lose. */
-async function makeTree(root: string): Promise<void> {
-  for (let index = 0; index < 60; index++) {
-    const path = join(root, `folder-${String(index % 7)}/deeper/file ${String(index)}`);
-    await put(path, prose(1 + index * 977, index));
-  }
-  await put(join(root, 'models/large.bin'), noise(3 * MiB + 5));
-  await put(join(root, 'models/empty'), Buffer.alloc(0));
-  const sparse = await open(join(root, 'models/sparse'), 'w');
-  await sparse.write(noise(5000), 0, 5000, MiB);
-  await sparse.truncate(8 * MiB);
-  await sparse.close();
-  const script = `
-    cd "$1"
-    ln models/large.bin hard
-    ln models/large.bin folder-1/hard-too
-    ln -s ../models/large.bin folder-2/soft
-    ln -s nowhere dangling
-    mkfifo pipe
-    mkdir -m 1777 sticky
-    chmod 4755 'folder-3/deeper/file 3'
-    chmod 000 'folder-4/deeper/file 4'
-    chown -R 1234:2345 folder-5
-    setfattr -n user.note -v 'a value' models/large.bin folder-1
-    setfattr -n trusted.note -v 0x00ff00 models/empty
-    setfacl -m u:1234:rw,g:2345:- models/large.bin
-    setfacl -m d:u:1234:rwx,u:1234:rx folder-0
-    touch -h -d '1965-03-04 05:06:07.000000008' folder-2/soft 'folder-6/deeper/file 6'
-    touch -d '2106-02-07 06:28:17.5' models
-  `;
-  await shell(script, [root]);
-}
 
 async function source(volume: TestVolume): Promise<string> {
   const path = join(volume.root, 'source');
   await makeTree(path);
   return path;
-}
-
-const RSYNC = ['-aHAXS', '--checksum', '--numeric-ids'];
-
-/** Nothing that rsync can see differs. */
-async function sameForRsync(from: string, to: string): Promise<void> {
-  const dry = [...RSYNC, '--dry-run', '--itemize-changes', '--delete', `${from}/`, `${to}/`];
-  assert.equal(await must('rsync', dry), '');
-}
-
-async function isSparse(path: string): Promise<void> {
-  const blocks = Number(await must('stat', ['-c', '%b', path]));
-  assert.ok(blocks * 512 < MiB, `${path} takes ${String(blocks)} blocks`);
 }
 
 scenario('rsync brings a tree in and out with all it can carry', {}, async (volume) => {

@@ -1,0 +1,188 @@
+// The border of `export`: trees are listed and their entries copied, many to a job.
+//
+// Paths and names are bytes in latin1.
+
+#include <memory>
+#include <vector>
+
+#include "addon/addon.h"
+#include "addon/args.h"
+#include "addon/async.h"
+#include "addon/content.h"
+#include "addon/stat_values.h"
+#include "io/export_entry.h"
+#include "io/tree_entries.h"
+
+namespace coral::addon {
+
+namespace {
+
+// Threads of their own: how many work at once is the caller's to say.
+constexpr unsigned kThreads = 16;
+
+WorkerPool& ExportPool() {
+  static auto* pool = new WorkerPool(kThreads, WorkerPool::Priority::kNormal);
+  return *pool;
+}
+
+Napi::Value Latin1(Napi::Env env, const std::string& text) {
+  napi_value value = nullptr;
+  napi_create_string_latin1(env, text.data(), text.size(), &value);
+  return {env, value};
+}
+
+// Where there is an error, a negative errno is in the place of the mode.
+void FillEntry(const TreeEntry& entry, double* out) {
+  constexpr size_t kMode = 8;
+  FillStat(entry.attributes, out);
+  if (entry.error != 0) out[kMode] = -entry.error;
+}
+
+using Entries = std::shared_ptr<std::vector<TreeEntry>>;
+
+Napi::Value Attributes(Napi::Env env, const Entries& entries) {
+  auto values = Napi::Float64Array::New(env, entries->size() * kStatLength);
+  for (size_t i = 0; i < entries->size(); i++) {
+    FillEntry((*entries)[i], values.Data() + i * kStatLength);
+  }
+  return values;
+}
+
+Napi::Value Listed(Napi::Env env, const Entries& entries) {
+  auto names = Napi::Array::New(env, entries->size());
+  for (size_t i = 0; i < entries->size(); i++) {
+    names[static_cast<uint32_t>(i)] = Latin1(env, (*entries)[i].name);
+  }
+  auto result = Napi::Object::New(env);
+  result["names"] = names;
+  result["stats"] = Attributes(env, entries);
+  return result;
+}
+
+Napi::Value ListDirectory(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return {};
+  const auto entries = std::make_shared<std::vector<TreeEntry>>();
+  return RunAsync(
+      info.Env(), ExportPool(), [=] { return NextEntries(fd, entries.get()); },
+      [=](Napi::Env env) { return Listed(env, entries); });
+}
+
+Napi::Value LookAt(const Napi::CallbackInfo& info) {
+  Args args(info);
+  auto paths = args.Paths(0);
+  if (!args.ok()) return {};
+  const auto entries = std::make_shared<std::vector<TreeEntry>>();
+  for (auto& path : paths) entries->push_back({std::move(path)});
+  return RunAsync(
+      info.Env(), ExportPool(),
+      [=] {
+        for (auto& entry : *entries) {
+          if (lstat(entry.name.c_str(), &entry.attributes) != 0) entry.error = errno;
+        }
+        return Status::Ok();
+      },
+      [=](Napi::Env env) { return Attributes(env, entries); });
+}
+
+struct Batch {
+  std::vector<ExportEntry> entries;
+  std::vector<ExportResult> results;
+};
+
+Napi::Value FailureOf(Napi::Env env, size_t index, const ExportResult& result) {
+  auto failure = Napi::Object::New(env);
+  failure["index"] = Napi::Number::New(env, static_cast<double>(index));
+  failure["step"] = Napi::String::New(env, result.step == ExportStep::kRead ? "read" : "write");
+  failure["error"] = ToError(env, result.status).Value();
+  return failure;
+}
+
+Napi::Value Exported(Napi::Env env, const std::shared_ptr<Batch>& batch) {
+  auto failures = Napi::Array::New(env);
+  double bytes = 0;
+  bool kept = true;
+  for (size_t i = 0; i < batch->results.size(); i++) {
+    const auto& result = batch->results[i];
+    if (!result.status.ok()) {
+      failures[failures.Length()] = FailureOf(env, i, result);
+      continue;
+    }
+    bytes += static_cast<double>(result.bytes);
+    kept = kept && result.kept.all;
+  }
+  auto result = Napi::Object::New(env);
+  result["bytes"] = Napi::Number::New(env, bytes);
+  result["keptAll"] = Napi::Boolean::New(env, kept);
+  result["failures"] = failures;
+  return result;
+}
+
+// Fills `batch` from two lists of paths of the same length.
+bool PairPaths(Args& args, Napi::Env env, const std::shared_ptr<Batch>& batch) {
+  auto sources = args.Paths(0);
+  auto targets = args.Paths(1);
+  if (!args.ok()) return false;
+  if (sources.size() != targets.size()) {
+    Napi::TypeError::New(env, "As many targets as sources").ThrowAsJavaScriptException();
+    return false;
+  }
+  for (size_t i = 0; i < sources.size(); i++) {
+    batch->entries.push_back({std::move(sources[i]), std::move(targets[i])});
+  }
+  return true;
+}
+
+Napi::Value ExportEntries(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const auto batch = std::make_shared<Batch>();
+  if (!PairPaths(args, info.Env(), batch)) return {};
+  const double* modes = args.Doubles(2, batch->entries.size());
+  const bool flush = args.Boolean(3);
+  if (!args.ok()) return {};
+  for (auto& entry : batch->entries) entry.mode = static_cast<mode_t>(*modes++);
+  const auto control = ControlOf(info[4]);
+  return RunAsync(
+      info.Env(), ExportPool(),
+      [=] {
+        for (const auto& entry : batch->entries) {
+          batch->results.push_back(ExportOne(entry, flush, *control));
+        }
+        return Status::Ok();
+      },
+      [=](Napi::Env env) { return Exported(env, batch); });
+}
+
+Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const auto batch = std::make_shared<Batch>();
+  if (!PairPaths(args, info.Env(), batch)) return {};
+  const bool flush = args.Boolean(2);
+  if (!args.ok()) return {};
+  return RunAsync(
+      info.Env(), ExportPool(),
+      [=] {
+        for (const auto& entry : batch->entries) {
+          batch->results.push_back(ExportDirectoryAttributes(entry.source, entry.target, flush));
+        }
+        return Status::Ok();
+      },
+      [=](Napi::Env env) { return Exported(env, batch); });
+}
+
+void AddExport(Napi::Env env, Napi::Object exports, const char* name,
+               Napi::Value (*function)(const Napi::CallbackInfo&)) {
+  exports.Set(name, Napi::Function::New(env, function, name));
+}
+
+}  // namespace
+
+void RegisterExport(Napi::Env env, Napi::Object exports) {
+  AddExport(env, exports, "listDirectory", ListDirectory);
+  AddExport(env, exports, "lookAt", LookAt);
+  AddExport(env, exports, "exportEntries", ExportEntries);
+  AddExport(env, exports, "exportDirectories", ExportDirectories);
+}
+
+}  // namespace coral::addon

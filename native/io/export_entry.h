@@ -1,0 +1,39 @@
+// Copies one entry of a tree that is mounted to another place: a file, symbolic link, FIFO, socket
+// or device, with its attributes. It appears under its name when it is whole, and nothing is
+// replaced.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "io/copy_control.h"
+#include "io/keep_attributes.h"
+#include "io/status.h"
+
+namespace coral {
+
+struct ExportEntry {
+  std::string source;
+  std::string target;
+  mode_t mode = 0;  // Type of the source as its directory was listed.
+};
+
+enum class ExportStep { kRead, kWrite };
+
+struct ExportResult {
+  Status status = Status::Ok();
+  ExportStep step = ExportStep::kRead;  // Which side failed.
+  uint64_t bytes = 0;
+  KeptAttributes kept;
+};
+
+// `flush`: each file is made durable, for a target whose filesystem can't be synced as a whole.
+// ECANCELED, and nothing is left, where `control` is cancelled. EEXIST where the target exists.
+ExportResult ExportOne(const ExportEntry& entry, bool flush, CopyControl& control);
+
+// Gives an existing directory the attributes of `source`. `flush`: and makes it durable.
+ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
+                                       bool flush);
+
+}  // namespace coral

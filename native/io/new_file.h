@@ -1,0 +1,32 @@
+// A file that gets its name when it is whole, and leaves nothing behind where it does not.
+#pragma once
+
+#include <string>
+
+#include "io/status.h"
+#include "io/unique_fd.h"
+
+namespace coral {
+
+class NewFile {
+ public:
+  NewFile() = default;
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  // Open for writing, nobody else's to read. Nothing has to stand under `path` yet.
+  Status Create(const std::string& path);
+  // EEXIST where something stands there.
+  Status Publish();
+  int fd() const { return fd_.get(); }
+
+ private:
+  Status CreateNamed();
+
+  std::string path_;
+  std::string part_;  // Empty where it has no name at all (O_TMPFILE).
+  UniqueFd fd_;
+};
+
+}  // namespace coral

@@ -1,0 +1,71 @@
+/** What is exported, and where to. Paths are bytes in latin1. */
+import { Stat } from '../../native.js';
+
+export interface Entry {
+  source: string;
+  target: string;
+  /** Where it was found; undefined for what was named itself. */
+  folder: Folder | undefined;
+  /** As numbers of stat(2). */
+  mode: number;
+  size: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  dev: number;
+  ino: number;
+  nlink: number;
+  /** Whether attributes could be had: 0, or an errno. */
+  errno: number;
+}
+
+/** A directory of which entries are being exported. */
+export interface Folder {
+  source: string;
+  target: string;
+  /** Made by this export: nothing can be in the way in it. */
+  made: boolean;
+  /** Entries that are not done yet, and one more while it is being listed. Its own times are set last. */
+  open: number;
+}
+
+const S_IFMT = 0o170000;
+
+/** The `index`th of what a native look at files gave. */
+export function entryOf(
+  stats: Float64Array,
+  index: number,
+  place: Pick<Entry, 'source' | 'target' | 'folder'>,
+): Entry {
+  const of = (field: number) => stats[index * Stat.length + field];
+  const mode = of(Stat.mode);
+  return {
+    ...place,
+    mode,
+    size: of(Stat.size),
+    mtimeSec: of(Stat.mtimeSec),
+    mtimeNsec: of(Stat.mtimeNsec),
+    dev: of(Stat.dev),
+    ino: of(Stat.ino),
+    nlink: of(Stat.nlink),
+    errno: mode < 0 ? -mode : 0,
+  };
+}
+
+export const isDirectory = ({ mode }: Entry): boolean => (mode & S_IFMT) === 0o040000;
+export const isRegular = ({ mode }: Entry): boolean => (mode & S_IFMT) === 0o100000;
+
+export const isOneInode = (one: Entry, other: Entry): boolean =>
+  one.dev === other.dev && one.ino === other.ino;
+
+/** An earlier export made it: type, size and time agree. Some filesystems keep whole seconds only. */
+export function isSame(original: Entry, copy: Entry): boolean {
+  if ((original.mode & S_IFMT) !== (copy.mode & S_IFMT)) return false;
+  if (isRegular(original) && original.size !== copy.size) return false;
+  if (original.mtimeSec !== copy.mtimeSec) return false;
+  return original.mtimeNsec === copy.mtimeNsec || copy.mtimeNsec === 0;
+}
+
+export const join = (folder: string, name: string): string =>
+  folder.endsWith('/') ? `${folder}${name}` : `${folder}/${name}`;
+
+export const pathBuffer = (path: string): Buffer => Buffer.from(path, 'latin1');

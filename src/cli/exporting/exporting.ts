@@ -1,0 +1,281 @@
+/**
+ * One export: what the walk finds is made at the target, several files at once.
+ *
+ * An entry is taken, then made, linked, skipped or failed, and then done. A directory gets its attributes when all its
+ * entries are done, since each of them changes its times. What exists at the target is never changed.
+ */
+import { mkdir, link } from 'node:fs/promises';
+import { getSystemErrorName } from 'node:util';
+import { shown } from '../../config/mountinfo.js';
+import { native, type ExportedBatch } from '../../native.js';
+import {
+  entryOf,
+  isDirectory,
+  isOneInode,
+  isRegular,
+  isSame,
+  pathBuffer,
+  type Entry,
+  type Folder,
+} from './entry.js';
+import {
+  failureOf,
+  fatalReason,
+  inTheWay,
+  stoppedError,
+  type Failed,
+  type Stop,
+} from './failures.js';
+import { HardLinks } from './hard-links.js';
+import { Lane } from './lane.js';
+import { walk, type Visitor } from './walk.js';
+
+/** From here on a file is read by itself: the daemon reads ahead of it and decodes in parallel. */
+const LARGE_BYTES = 1 << 20;
+/** More gain nothing on two CPUs, and less leave them waiting for each other's answers. */
+const SMALL_AT_ONCE = 4;
+const LARGE_AT_ONCE = 2;
+/** Files to a job: few, so that jobs beside each other read what lies together. */
+const BATCH = 8;
+const FOLDER_BATCH = 32;
+/** Jobs that wait, so that small files go on while large ones are read. */
+const QUEUED = 256;
+
+export interface ExportTarget {
+  /** Itself, as an entry: nothing is exported into itself. */
+  directory: Entry;
+  /** Its filesystem can't be synced as a whole: each file is. */
+  flush: boolean;
+}
+
+export class Exporting implements Visitor {
+  readonly done = { files: 0, directories: 0, bytes: 0, skipped: 0 };
+  readonly failed: Failed[] = [];
+  /** False where the target could not store an extended attribute. */
+  keptAll = true;
+  readonly control = native.createCopyControl();
+  /** Sizes of the files that were there already, in bytes. */
+  skippedBytes = 0;
+  private end: Stop | undefined;
+  private readonly small = new Lane(SMALL_AT_ONCE, QUEUED);
+  private readonly large = new Lane(LARGE_AT_ONCE, QUEUED);
+  private readonly links = new HardLinks();
+  private batch: Entry[] = [];
+  private folders: Folder[] = [];
+
+  /** `onFailure` hears of each at once. */
+  constructor(
+    private readonly to: ExportTarget,
+    private readonly onFailure: (failed: Failed) => void,
+  ) {}
+
+  get stopped(): boolean {
+    return this.end !== undefined;
+  }
+
+  /** @throws CoralError where it was stopped; what is not whole by then leaves nothing behind. */
+  async run(roots: readonly Entry[]): Promise<void> {
+    await walk(roots, this);
+    await this.sendBatch();
+    await Promise.all([this.small.idle(), this.large.idle()]);
+    await this.sendFolders();
+    await this.small.idle();
+    if (this.end === undefined) return;
+    throw stoppedError(shown(this.to.directory.source), this.end, this.done.files);
+  }
+
+  /** Ends it soon. Only the first reason counts. */
+  stop(why: string, remedy: string): void {
+    this.control.cancel();
+    this.end ??= { why, remedy };
+  }
+
+  async take(entries: Entry[]): Promise<Entry[]> {
+    const folder = entries[0]?.folder;
+    if (folder !== undefined) folder.open += entries.length;
+    const directories = entries.filter(isDirectory);
+    const files = entries.filter((entry) => !isDirectory(entry));
+    for (const entry of await this.absent(files, folder?.made === true)) {
+      if (this.stopped) break;
+      await this.copyOrLink(entry);
+    }
+    return directories;
+  }
+
+  async enter(directory: Entry): Promise<Folder | undefined> {
+    const { source, target } = directory;
+    const made = await this.makeDirectory(directory);
+    this.leave(directory.folder);
+    return made === undefined ? undefined : { source, target, made, open: 1 };
+  }
+
+  left(folder: Folder, error?: unknown): void {
+    if (error !== undefined) this.fail({ ...this.to.directory, ...folder }, 'read', error);
+    this.leave(folder);
+  }
+
+  /** True where it is new, false where it was there. */
+  private async makeDirectory(directory: Entry): Promise<boolean | undefined> {
+    if (isOneInode(directory, this.to.directory)) {
+      const error = new Error('this is where the export goes to');
+      return this.fail(directory, 'read', error);
+    }
+    try {
+      await mkdir(pathBuffer(directory.target), 0o700);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        return this.fail(directory, 'write', error);
+      }
+    }
+    const there = await this.look(directory);
+    if (isDirectory(there) && !isOneInode(directory, there)) return false;
+    return this.report(inTheWay(directory));
+  }
+
+  private async look({ target }: Entry): Promise<Entry> {
+    const place = { source: target, target, folder: undefined };
+    return entryOf(await native.lookAt([target]), 0, place);
+  }
+
+  /** Those to be made. The others are done: the same is there, or something that is in the way. */
+  private async absent(files: Entry[], isNew: boolean): Promise<Entry[]> {
+    const found = files.filter((entry) => this.wasFound(entry));
+    if (isNew || found.length === 0) return found;
+    const stats = await native.lookAt(found.map(({ target }) => target));
+    return found.filter((entry, index) => {
+      const there = entryOf(stats, index, { ...entry, source: entry.target });
+      return there.errno !== 0 || !this.isThere(entry, there);
+    });
+  }
+
+  private wasFound(entry: Entry): boolean {
+    if (entry.errno === 0) return true;
+    const code = getSystemErrorName(-entry.errno);
+    this.fail(entry, 'read', Object.assign(new Error(code), { code }));
+    this.leave(entry.folder);
+    return false;
+  }
+
+  private isThere(entry: Entry, there: Entry): true {
+    if (isOneInode(entry, there) || !isSame(entry, there)) {
+      this.report(inTheWay(entry));
+    } else {
+      this.done.skipped += 1;
+      this.skippedBytes += isRegular(entry) ? entry.size : 0;
+      this.links.found(entry);
+    }
+    this.leave(entry.folder);
+    return true;
+  }
+
+  private async copyOrLink(entry: Entry): Promise<void> {
+    const next = this.links.name(entry);
+    if (next === undefined) return;
+    if (next !== 'copy') return this.small.add(() => this.link(entry, next.target));
+    await this.copy(entry);
+  }
+
+  private async copy(entry: Entry): Promise<void> {
+    if (isRegular(entry) && entry.size >= LARGE_BYTES) {
+      return this.large.add(() => this.make([entry]));
+    }
+    this.batch.push(entry);
+    if (this.batch.length >= BATCH) await this.sendBatch();
+  }
+
+  private async sendBatch(): Promise<void> {
+    const entries = this.batch;
+    this.batch = [];
+    if (entries.length > 0) await this.small.add(() => this.make(entries));
+  }
+
+  private async make(entries: Entry[]): Promise<void> {
+    const result = await native.exportEntries(
+      entries.map(({ source }) => source),
+      entries.map(({ target }) => target),
+      Float64Array.from(entries, ({ mode }) => mode),
+      this.to.flush,
+      this.control,
+    );
+    const failed = this.failures(entries, result);
+    this.done.bytes += result.bytes;
+    for (const entry of entries) {
+      if (!failed.has(entry)) await this.made(entry);
+      this.leave(entry.folder);
+    }
+  }
+
+  private async made(entry: Entry): Promise<void> {
+    this.done.files += 1;
+    for (const name of this.links.copied(entry)) await this.link(name, entry.target);
+  }
+
+  private failures(entries: readonly Entry[], result: ExportedBatch): Set<Entry> {
+    this.keptAll &&= result.keptAll;
+    const failed = new Set<Entry>();
+    for (const { index, step, error } of result.failures) {
+      const entry = entries[index];
+      failed.add(entry);
+      for (const name of [entry, ...this.links.lost(entry)]) {
+        this.fail(name, step, error);
+        if (name !== entry) this.leave(name.folder);
+      }
+    }
+    return failed;
+  }
+
+  private async link(entry: Entry, target: string): Promise<void> {
+    if (this.stopped) return;
+    try {
+      await link(pathBuffer(target), pathBuffer(entry.target));
+      this.done.files += 1;
+    } catch (error) {
+      if (isUnlinkable(error)) return this.make([{ ...entry, nlink: 1 }]);
+      this.fail(entry, 'write', error);
+    }
+    this.leave(entry.folder);
+  }
+
+  private leave(folder: Folder | undefined): void {
+    if (folder === undefined) return;
+    folder.open -= 1;
+    if (folder.open > 0) return;
+    this.folders.push(folder);
+    if (this.folders.length >= FOLDER_BATCH) void this.sendFolders();
+  }
+
+  /** The walk does not wait for it: it takes no room that is worth a limit. */
+  private async sendFolders(): Promise<void> {
+    const folders = this.folders;
+    this.folders = [];
+    if (folders.length > 0 && !this.stopped) await this.small.add(() => this.finish(folders));
+  }
+
+  private async finish(folders: readonly Folder[]): Promise<void> {
+    const [sources, targets] = [folders.map((one) => one.source), folders.map((one) => one.target)];
+    const result = await native.exportDirectories(sources, targets, this.to.flush);
+    const entries = folders.map((folder) => ({ ...this.to.directory, ...folder }));
+    const failed = this.failures(entries, result);
+    this.done.directories += entries.length - failed.size;
+  }
+
+  private fail(entry: Entry, step: 'read' | 'write', error: unknown): undefined {
+    if ((error as NodeJS.ErrnoException).code === 'ECANCELED') return;
+    const fatal = fatalReason(step, error);
+    if (fatal === undefined) this.report(failureOf(entry, step, error));
+    else if (step === 'write') this.stop(fatal, 'Make room there, then');
+    else this.stop(`${shown(entry.source)} can't be read: ${fatal}`, 'Mount the volume, then');
+  }
+
+  private report(failed: Failed): undefined {
+    this.failed.push(failed);
+    this.onFailure(failed);
+  }
+}
+
+/** Filesystems without hard links, and files that have as many names as they can: another copy does. */
+function isUnlinkable(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return ['EPERM', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'].includes(code);
+}

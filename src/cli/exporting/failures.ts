@@ -1,0 +1,52 @@
+/** What could not be exported, in words, and which errors end an export. */
+import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
+import { shown } from '../../config/mountinfo.js';
+import type { ExportFailure } from '../../native.js';
+import type { Entry } from './entry.js';
+
+export interface Failed {
+  path: string;
+  error: string;
+}
+
+type Step = ExportFailure['step'];
+
+/** One line for a person: which path, what was tried, and why it did not work. */
+export function failureOf({ source, target }: Entry, step: Step, error: unknown): Failed {
+  const path = shown(source);
+  const why = reasonOf(error);
+  if (step === 'read') return { path, error: `${path}: it can't be read: ${why}` };
+  return { path, error: `${path}: it can't be written to ${shown(target)}: ${why}` };
+}
+
+/** Where something stands at the target that is not the same. */
+export function inTheWay({ source, target }: Entry): Failed {
+  const path = shown(source);
+  const error = `${path}: ${shown(target)} exists and is another one. Remove it, or export to another place`;
+  return { path, error };
+}
+
+/** Why nothing that comes could work either; undefined where others may. */
+export function fatalReason(step: Step, error: unknown): string | undefined {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // What an extended attribute gives that is too long for the filesystem.
+  if (step === 'write' && syscall === 'setxattr') return undefined;
+  const ends = step === 'write' ? ['ENOSPC', 'EDQUOT'] : ['ENOTCONN', 'ECONNABORTED'];
+  return code !== undefined && ends.includes(code) ? reasonOf(error) : undefined;
+}
+
+/** What ended an export early. */
+export interface Stop {
+  why: string;
+  /** What to do before the command is repeated: the beginning of that sentence. */
+  remedy: string;
+}
+
+export function stoppedError(where: string, { why, remedy }: Stop, files: number): CoralError {
+  const there = `${files} file${files === 1 ? '' : 's'} exported so far`;
+  return new CoralError(
+    ExitCode.failed,
+    `${where}: ${why}; ${there} ${files === 1 ? 'is' : 'are'} whole. ` +
+      `${remedy} repeat the command: it goes on where it stopped`,
+  );
+}
