@@ -1,4 +1,4 @@
-/** The half of the border that `export` uses: trees are listed, and what is below copied, many entries to a job. */
+/** The half of the border that `export` and `import` use: trees are listed, and what is below copied, many entries to a job. */
 import type { CopyControl } from './native-content.js';
 
 /** Paths and names are bytes in latin1. */
@@ -48,4 +48,6 @@ export interface NativeExport {
     targets: readonly string[],
     flush: boolean,
   ): Promise<ExportedBatch>;
+  /** Gives new files, which have none, the extended attributes of others. */
+  exportXattrs(sources: readonly string[], targets: readonly string[]): Promise<ExportedBatch>;
 }

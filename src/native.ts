@@ -38,7 +38,9 @@ export const Stat = {
   dev: 9,
   ino: 10,
   nlink: 11,
-  length: 12,
+  uid: 12,
+  gid: 13,
+  length: 14,
 } as const;
 
 /** A few blocks of a file. Files of one length are sampled at the same offsets. */

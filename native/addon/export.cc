@@ -134,6 +134,17 @@ bool PairPaths(Args& args, Napi::Env env, const std::shared_ptr<Batch>& batch) {
   return true;
 }
 
+template <typename Copy>
+Napi::Value ForEach(Napi::Env env, const std::shared_ptr<Batch>& batch, Copy copy) {
+  return RunAsync(
+      env, ExportPool(),
+      [=] {
+        for (const auto& entry : batch->entries) batch->results.push_back(copy(entry));
+        return Status::Ok();
+      },
+      [=](Napi::Env inner) { return Exported(inner, batch); });
+}
+
 Napi::Value ExportEntries(const Napi::CallbackInfo& info) {
   Args args(info);
   const auto batch = std::make_shared<Batch>();
@@ -143,15 +154,8 @@ Napi::Value ExportEntries(const Napi::CallbackInfo& info) {
   if (!args.ok()) return {};
   for (auto& entry : batch->entries) entry.mode = static_cast<mode_t>(*modes++);
   const auto control = ControlOf(info[4]);
-  return RunAsync(
-      info.Env(), ExportPool(),
-      [=] {
-        for (const auto& entry : batch->entries) {
-          batch->results.push_back(ExportOne(entry, flush, *control));
-        }
-        return Status::Ok();
-      },
-      [=](Napi::Env env) { return Exported(env, batch); });
+  return ForEach(info.Env(), batch,
+                 [=](const auto& entry) { return ExportOne(entry, flush, *control); });
 }
 
 Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
@@ -160,15 +164,17 @@ Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
   if (!PairPaths(args, info.Env(), batch)) return {};
   const bool flush = args.Boolean(2);
   if (!args.ok()) return {};
-  return RunAsync(
-      info.Env(), ExportPool(),
-      [=] {
-        for (const auto& entry : batch->entries) {
-          batch->results.push_back(ExportDirectoryAttributes(entry.source, entry.target, flush));
-        }
-        return Status::Ok();
-      },
-      [=](Napi::Env env) { return Exported(env, batch); });
+  return ForEach(info.Env(), batch, [=](const auto& entry) {
+    return ExportDirectoryAttributes(entry.source, entry.target, flush);
+  });
+}
+
+Napi::Value ExportXattrsOfFiles(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const auto batch = std::make_shared<Batch>();
+  if (!PairPaths(args, info.Env(), batch)) return {};
+  return ForEach(info.Env(), batch,
+                 [](const auto& entry) { return ExportXattrs(entry.source, entry.target); });
 }
 
 void AddExport(Napi::Env env, Napi::Object exports, const char* name,
@@ -183,6 +189,7 @@ void RegisterExport(Napi::Env env, Napi::Object exports) {
   AddExport(env, exports, "lookAt", LookAt);
   AddExport(env, exports, "exportEntries", ExportEntries);
   AddExport(env, exports, "exportDirectories", ExportDirectories);
+  AddExport(env, exports, "exportXattrs", ExportXattrsOfFiles);
 }
 
 }  // namespace coral::addon

@@ -8,7 +8,7 @@
 
 namespace coral::addon {
 
-inline constexpr size_t kStatLength = 12;
+inline constexpr size_t kStatLength = 14;
 
 inline void FillStat(const struct stat& from, double* out) {
   const double values[kStatLength] = {
@@ -17,7 +17,8 @@ inline void FillStat(const struct stat& from, double* out) {
       static_cast<double>(from.st_mtim.tv_sec), static_cast<double>(from.st_mtim.tv_nsec),
       static_cast<double>(from.st_ctim.tv_sec), static_cast<double>(from.st_ctim.tv_nsec),
       static_cast<double>(from.st_mode),        static_cast<double>(from.st_dev),
-      static_cast<double>(from.st_ino),         static_cast<double>(from.st_nlink)};
+      static_cast<double>(from.st_ino),         static_cast<double>(from.st_nlink),
+      static_cast<double>(from.st_uid),         static_cast<double>(from.st_gid)};
   std::copy(values, values + kStatLength, out);
 }
 

@@ -36,4 +36,7 @@ ExportResult ExportOne(const ExportEntry& entry, bool flush, CopyControl& contro
 ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
                                        bool flush);
 
+// Gives a new file, which has none, the extended attributes of `source`.
+ExportResult ExportXattrs(const std::string& source, const std::string& target);
+
 }  // namespace coral

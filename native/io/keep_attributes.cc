@@ -141,4 +141,9 @@ Status KeepAttributes(const Node& from, const struct stat& original, const Node&
   return Status::Ok();
 }
 
+Status KeepXattrsOfFile(const std::string& from, const std::string& to, KeptAttributes* kept) {
+  if (llistxattr(from.c_str(), nullptr, 0) == 0) return Status::Ok();
+  return KeepXattrs({-1, from}, S_IFREG, {-1, to}, kept);
+}
+
 }  // namespace coral

@@ -25,4 +25,8 @@ struct KeptAttributes {
 Status KeepAttributes(const Node& from, const struct stat& original, const Node& to,
                       const struct stat& created, KeptAttributes* kept);
 
+// Of those, the extended attributes alone. Asks nothing of `to` where a file at `from` has none: it
+// must be one that inherited none.
+Status KeepXattrsOfFile(const std::string& from, const std::string& to, KeptAttributes* kept);
+
 }  // namespace coral

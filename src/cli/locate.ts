@@ -40,8 +40,8 @@ export function locatePath(typed: string): Located {
   return { ...mounted(entry), path, below: pathOnMount(entry, real) };
 }
 
-/** Something below a mount that is taken as it is: where its last step is a link, that is meant. */
-export interface LocatedEntry {
+/** Something that is taken as it is: where its last step is a link, that is meant. */
+export interface EntryPlace {
   /** Absolute, as the person named it. */
   path: string;
   /** Where it is, bytes in latin1; no step is a link but the last one. */
@@ -50,18 +50,23 @@ export interface LocatedEntry {
   name: string;
 }
 
+/** Whether there is something is not looked at. With `follow` the last step is followed as well. */
+export function placeOf(typed: string, follow: boolean): EntryPlace {
+  const named = absolute(typedBytes(typed));
+  const real = follow ? realBytes(named) : parentResolved(named);
+  return { path: shown(named), real, name: named.slice(named.lastIndexOf('/') + 1) };
+}
+
 /**
- * Whether there is something is not looked at. A link that lies on no mount stands for what it leads to; with `follow` every
- * link does.
+ * The same below a mount. A link that lies on no mount stands for what it leads to.
  * @throws CoralError `notMounted` where the path lies on no Coral Reef mount
  */
-export function locateEntry(typed: string, follow: boolean): LocatedEntry {
-  const named = absolute(typedBytes(typed));
+export function placeOnMount(typed: string, follow: boolean): EntryPlace {
   const mounts = readMounts();
-  const places = follow ? [realBytes(named)] : [parentResolved(named), realBytes(named)];
-  const real = places.find((place) => isCoralReef(mountOf(mounts, place)));
-  if (real === undefined) throw outsideAnyMount(shown(named));
-  return { path: shown(named), real, name: named.slice(named.lastIndexOf('/') + 1) };
+  const places = [placeOf(typed, follow), placeOf(typed, true)];
+  const place = places.find(({ real }) => isCoralReef(mountOf(mounts, real)));
+  if (place === undefined) throw outsideAnyMount(places[0].path);
+  return place;
 }
 
 /** A path that may lie anywhere, without symbolic links, bytes in latin1. @throws CoralError */

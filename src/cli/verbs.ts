@@ -13,6 +13,7 @@ const LOADERS: Readonly<Record<string, () => Promise<Verb>>> = {
   demote: async () => (await import('./move.js')).demoteVerb,
   pin: async () => (await import('./pin.js')).pinVerb,
   unpin: async () => (await import('./pin.js')).unpinVerb,
+  import: async () => (await import('./import.js')).importVerb,
   export: async () => (await import('./export.js')).exportVerb,
   migration: async () => (await import('./migration.js')).migrationVerb,
   policy: async () => (await import('./policy.js')).policyVerb,

@@ -4,7 +4,7 @@ import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import { lineReader, socketAddress, type Message } from './protocol.js';
 
 /**
- * Asks the daemon of a mounted volume. `mountpoint` is for messages.
+ * Asks the daemon of a mounted volume. `mountpoint` is for messages; `signal` gives up waiting for the answer.
  * @throws CoralError: what the daemon answered, or `notMounted` where none listens.
  */
 export function ask(
@@ -13,6 +13,7 @@ export function ask(
   verb: string,
   args: Record<string, unknown>,
   onProgress: (value: unknown) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let address: ReturnType<typeof socketAddress>;
@@ -25,9 +26,12 @@ export function ask(
     const socket = connect(address.path);
     const settle = (act: () => void) => {
       act();
+      signal?.removeEventListener('abort', giveUp);
       address.release();
       socket.destroy();
     };
+    const giveUp = () => settle(() => reject(endedEarly(mountpoint)));
+    signal?.addEventListener('abort', giveUp);
     const read = lineReader((line) => {
       const message = JSON.parse(line) as Message;
       if ('progress' in message) onProgress(message.progress);

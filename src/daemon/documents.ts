@@ -152,13 +152,13 @@ export interface ImportedFile {
   path: string;
 }
 
-/** In the order of the request. */
-export interface ImportDocument {
-  files: {
-    /** `left`: it is to be plain, and for the client to copy. */
-    state: 'packed' | 'left' | 'failed';
-    error: string | null;
-  }[];
+/** What became of the files of one request, in its order. `left`: it is to be plain, and for the client to copy. */
+export interface ImportAnswer {
+  files: (
+    | { state: 'packed' | 'left' }
+    /** `step`: the side that failed. `code`: an errno name, or empty. */
+    | { state: 'failed'; step: 'read' | 'write'; error: string; code: string }
+  )[];
 }
 
 export interface ImportProgress {
@@ -166,8 +166,8 @@ export interface ImportProgress {
   share: number;
 }
 
-/** Of `export`, which no daemon answers. */
-export interface ExportDocument {
+/** Of `export` and `import`. */
+export interface CopyDocument {
   paths: string[];
   directory: string;
   /** What was made: everything that is no directory, and the size of its data. */

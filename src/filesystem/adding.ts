@@ -39,7 +39,12 @@ export function addPacked(ctx: Context, file: AddedFile): void {
   ctx.content.commitRecipe(recipe, inode.ino);
   Object.assign(inode, fields, { size: recipe.size });
   addFirstName(ctx, directory, name, inode);
-  // The kernel may remember that there was no such name, and what the directory held.
+  // The kernel may remember that there was no such name.
   ctx.server.invalidateEntry(parent, Buffer.from(name, 'latin1'));
-  ctx.server.invalidateInode(parent, 0, 0);
+}
+
+/** Resolves when whoever looks into the directories sees what was added: the kernel keeps attributes and listings. */
+export async function showAdded(ctx: Context, directories: Iterable<number>): Promise<void> {
+  // What the kernel is told, it is told in order.
+  await Promise.all(Array.from(directories, (ino) => ctx.server.writeBack(ino)));
 }

@@ -7,7 +7,7 @@ import type { Operations } from '../fuse/operations.js';
 import type { FileActivity, Migration } from '../migration/types.js';
 import { native } from '../native.js';
 import { isAcl } from './acl.js';
-import { type AddedFile, addPacked } from './adding.js';
+import { type AddedFile, addPacked, showAdded } from './adding.js';
 import { attributesOf, inodeOf, recordLastUse } from './attributes.js';
 import type { Context, FilesystemDependencies } from './context.js';
 import { readdir } from './directories.js';
@@ -41,6 +41,8 @@ export interface Filesystem {
   attach(server: DataServer): void;
   /** As `addPacked` in `adding.ts`. */
   addPacked(file: AddedFile): void;
+  /** As in `adding.ts`. */
+  showAdded(directories: Iterable<number>): Promise<void>;
   /** Gives back the bytes of deleted files that nothing holds any more. */
   releaseDeleted(): Promise<void>;
   /** The handshake told whether the kernel has passthrough. */
@@ -70,6 +72,7 @@ export function createFilesystem(dependencies: FilesystemDependencies): Filesyst
       ctx.files.attach(server);
     },
     addPacked: (file) => addPacked(ctx, file),
+    showAdded: (directories) => showAdded(ctx, directories),
     releaseDeleted: () => ctx.orphans.flush(),
     setPassthrough: (passthrough) => (ctx.passthrough = passthrough),
     get passthrough() {

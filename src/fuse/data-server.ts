@@ -20,7 +20,8 @@ export interface DataServer {
   invalidateInode(ino: number, offset: number, length: number): void;
   /**
    * Writes back what programs changed through mappings of an inode that is served here, and drops its cached
-   * pages. Resolves when the data is with the backing file, or at once after the end.
+   * pages. Resolves when the data is with the backing file, or at once after the end. Of a directory the kernel forgets
+   * what it held.
    */
   writeBack(ino: number): Promise<void>;
   /**

@@ -50,3 +50,33 @@ export async function isSparse(path: string): Promise<void> {
   const blocks = Number(await must('stat', ['-c', '%b', path]));
   assert.ok(blocks * 512 < MiB, `${path} takes ${String(blocks)} blocks`);
 }
+
+/** What neither tree may differ in, times to the nanosecond and those of directories included. */
+export async function sameTree(from: string, to: string): Promise<void> {
+  await sameForRsync(from, to);
+  const list = async (root: string) => {
+    const format = ['-printf', '%P %y %m %U:%G %T@ %l\n'];
+    return (await must('find', [root, ...format])).split('\n').sort();
+  };
+  assert.deepEqual(await list(to), await list(from));
+}
+
+/** Beside what every copy can lose: what only few programs carry. */
+export async function makeHardTree(root: string): Promise<void> {
+  await makeTree(root);
+  const script = `
+    cd "$1"
+    setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 folder-1/hard-too
+    mknod device c 1 3
+    printf 'not UTF-8' >"$(printf 'latin\\351')" && mkdir "$(printf 'folder \\377')"
+    printf deep >"$(printf 'folder \\377/\\200')"
+    chown 3333:4444 'folder-3/deeper/file 3' && chmod 6755 'folder-3/deeper/file 3'
+    printf long >"$(printf 'n%.0s' $(seq 255))"
+    ln -s nowhere linked && ln linked linked-too
+    chmod 500 folder-6
+    truncate -s 64M holes && printf end >>holes
+    dd if=/dev/zero of=zeros bs=1M count=2 status=none
+    touch -d '2001-01-01 01:01:01.123456789' folder-1 .
+  `;
+  await shell(script, [root]);
+}

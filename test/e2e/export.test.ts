@@ -16,9 +16,9 @@ import {
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { must, run, shell, waitFor } from '../../scripts/lib/process.js';
-import type { ExportDocument } from '../../src/daemon/documents.js';
+import type { CopyDocument } from '../../src/daemon/documents.js';
 import { loopFilesystem } from '../loop-filesystem.js';
-import { isSparse, makeTree, sameForRsync } from './carried-tree.js';
+import { isSparse, makeHardTree, sameForRsync, sameTree } from './carried-tree.js';
 import { digest, digestFile, MiB, noise, prose, put } from './content.js';
 import { exists, program, scenario, type TestVolume } from './harness.js';
 
@@ -31,40 +31,10 @@ async function outside(volume: TestVolume, name = 'out'): Promise<string> {
   return path;
 }
 
-/** What neither tree may differ in, times to the nanosecond and those of directories included. */
-async function sameTree(from: string, to: string): Promise<void> {
-  await sameForRsync(from, to);
-  const list = async (root: string) => {
-    const format = ['-printf', '%P %y %m %U:%G %T@ %l\n'];
-    return (await must('find', [root, ...format])).split('\n').sort();
-  };
-  assert.deepEqual(await list(to), await list(from));
-}
-
 /** Files that an export must not leave behind. */
 async function parts(directory: string): Promise<string[]> {
   const names = await readdir(directory, { recursive: true });
   return names.filter((name) => name.includes('coral-reef-part'));
-}
-
-/** Beside what every copy can lose: what only few programs carry. */
-async function makeHardTree(root: string): Promise<void> {
-  await makeTree(root);
-  const script = `
-    cd "$1"
-    setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 folder-1/hard-too
-    mknod device c 1 3
-    printf 'not UTF-8' >"$(printf 'latin\\351')" && mkdir "$(printf 'folder \\377')"
-    printf deep >"$(printf 'folder \\377/\\200')"
-    chown 3333:4444 'folder-3/deeper/file 3' && chmod 6755 'folder-3/deeper/file 3'
-    printf long >"$(printf 'n%.0s' $(seq 255))"
-    ln -s nowhere linked && ln linked linked-too
-    chmod 500 folder-6
-    truncate -s 64M holes && printf end >>holes
-    dd if=/dev/zero of=zeros bs=1M count=2 status=none
-    touch -d '2001-01-01 01:01:01.123456789' folder-1 .
-  `;
-  await shell(script, [root]);
 }
 
 scenario(
@@ -101,7 +71,7 @@ scenario(
     for (const [seed, name] of names.entries()) await put(volume.at('in', name), noise(5000, seed));
     await symlink('a', volume.at('in/l'));
     const out = await outside(volume);
-    const first = await volume.json<ExportDocument>('export', volume.at('in'), out);
+    const first = await volume.json<CopyDocument>('export', volume.at('in'), out);
     assert.deepEqual(first, {
       paths: [volume.at('in')],
       directory: out,
@@ -114,7 +84,7 @@ scenario(
     await rm(join(out, 'in/a'));
     await rm(join(out, 'in/c/e'));
     await put(volume.at('in/new'), noise(100));
-    const again = await volume.json<ExportDocument>('export', volume.at('in'), out);
+    const again = await volume.json<CopyDocument>('export', volume.at('in'), out);
     assert.deepEqual([again.files, again.skipped, again.failed], [3, 3, []]);
     assert.deepEqual(await readFile(join(out, 'in/a')), noise(5000, 0));
 
@@ -126,7 +96,7 @@ scenario(
     await rm(join(out, 'in/new'));
     const clash = await volume.run('export', '--json', volume.at('in'), out);
     assert.equal(clash.code, 1);
-    const { files, failed } = JSON.parse(clash.stdout) as ExportDocument;
+    const { files, failed } = JSON.parse(clash.stdout) as CopyDocument;
     assert.deepEqual(
       failed.map(({ path }) => path).sort(),
       ['b', 'c', 'l'].map((n) => volume.at('in', n)),
@@ -266,7 +236,7 @@ scenario(
       /stopped; \d+ files? exported so far .* whole\. To go on, repeat the command/,
     );
     assert.deepEqual(await parts(out), []);
-    const { skipped, files } = await volume.json<ExportDocument>('export', volume.at('in'), out);
+    const { skipped, files } = await volume.json<CopyDocument>('export', volume.at('in'), out);
     assert.equal(skipped + files, 300);
     await sameForRsync(volume.at('in'), join(out, 'in'));
   },

@@ -2,24 +2,30 @@
  * Answers `import`: packs files from outside of the mount and gives each its inode. What is not to be packed is left to
  * the client, which copies it through the mount as any program would.
  */
-import { CoralError, ExitCode, reasonOf, usageError } from '../../config/errors.js';
+import { CoralError, errnoName, ExitCode, reasonOf, usageError } from '../../config/errors.js';
 import type { FileClass } from '../../config/file-class.js';
 import { bytesOf, mountAt, mountOf, readMounts, shown } from '../../config/mountinfo.js';
+import { MoveError } from '../../migration/deps.js';
 import {
   cancel,
   type IntakeProgress,
   type IntakeResult,
   type IntakeUse,
   type OutsideFile,
+  type PackedOutside,
 } from '../../migration/intake.js';
 import { pinOf } from '../../namespace/pins.js';
 import { classifyByContent, classifyByPath } from '../../policy/classify.js';
 import type { Progress } from '../control.js';
-import type { ImportDocument, ImportedFile, ImportProgress } from '../documents.js';
+import type { ImportAnswer, ImportedFile, ImportProgress } from '../documents.js';
 import type { Parts } from '../parts.js';
 import { findTarget, isDirectory, mustBeWritable, tierArgument } from './find.js';
 
 const PROGRESS_MS = 200;
+
+const SET_ID = 0o6000;
+
+type Answered = ImportAnswer['files'][number];
 
 /** A file that is to be packed, unless its content says something else. */
 interface Candidate {
@@ -38,7 +44,7 @@ export async function importFiles(
   args: Record<string, unknown>,
   progress: Progress,
   gone: AbortSignal,
-): Promise<ImportDocument> {
+): Promise<ImportAnswer> {
   mustBeWritable(parts);
   const files = filesOf(args);
   refuseOwn(parts, files);
@@ -105,14 +111,15 @@ async function takeAll(
   files: readonly ImportedFile[],
   candidates: readonly Candidate[],
   work: IntakeProgress,
-): Promise<ImportDocument> {
-  const results = new Map<ImportedFile, IntakeResult>();
+): Promise<ImportAnswer> {
+  const results = new Map<ImportedFile, Answered>();
   for (const tier of new Set(candidates.map((candidate) => candidate.tier))) {
     const those = candidates.filter((candidate) => candidate.tier === tier);
     const taken = await take(parts, those, tier, work);
     those.forEach(({ file }, i) => results.set(file, taken[i]));
+    await parts.filesystem.showAdded(new Set(those.map(({ parent }) => parent)));
   }
-  return { files: files.map((file) => resultOf(results.get(file) ?? 'left')) };
+  return { files: files.map((file) => results.get(file) ?? { state: 'left' }) };
 }
 
 /** @throws CoralError with what would befall any other file as well */
@@ -121,44 +128,71 @@ async function take(
   candidates: readonly Candidate[],
   tier: string,
   work: IntakeProgress,
-): Promise<IntakeResult[]> {
+): Promise<Answered[]> {
   const outside = candidates.map(({ file }): OutsideFile => ({
     ...file,
     path: shown(file.source),
   }));
+  const use = useOf(parts, candidates);
   try {
-    return await parts.migration.intake.take(outside, tier, useOf(parts, candidates), work);
+    const results = await parts.migration.intake.take(outside, tier, use, work);
+    return results.map((result, i) => answerOf(result, use.refused.has(i)));
   } catch (error) {
-    const first = outside[0].path;
-    throw new CoralError(ExitCode.failed, `${first}: ${reasonOf(error)}`, { cause: error });
+    const why = error instanceof MoveError ? error.message : reasonOf(error);
+    throw new CoralError(ExitCode.failed, `${outside[0].path}: ${why}`, { cause: error });
   }
 }
 
-function useOf(parts: Parts, candidates: readonly Candidate[]): IntakeUse {
-  const { filesystem, tiers } = parts;
+/** `refused`: files that could not be given their names. */
+function useOf(
+  parts: Parts,
+  candidates: readonly Candidate[],
+): IntakeUse & { refused: ReadonlySet<number> } {
+  const refused = new Set<number>();
   return {
+    refused,
     wants(i, head) {
       const candidate = candidates[i];
       const byContent = classifyByContent(head, shown(candidate.file.path));
       if (byContent !== 'other') candidate.fileClass = byContent;
       return placementOf(parts, candidate.file, candidate.fileClass).pack;
     },
-    add(i, { recipe, storedBytes, digest }) {
-      mustBeWritable(parts);
-      const { file, parent, name, fileClass, tier } = candidates[i];
-      const { mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = file;
-      filesystem.addPacked({
-        ...{ parent, name, fileClass, mode, uid, gid },
-        ...{ atimeSec, atimeNsec, mtimeSec, mtimeNsec },
-        ...{ recipe, digest, packedBytes: storedBytes, packedTier: tiers.byName(tier)!.id },
-      });
+    add(i, packed) {
+      refused.add(i);
+      add(parts, candidates[i], packed);
+      refused.delete(i);
     },
   };
 }
 
-function resultOf(result: IntakeResult): ImportDocument['files'][number] {
-  if (typeof result === 'string') return { state: result, error: null };
-  return { state: 'failed', error: reasonOf(result) };
+function add(
+  parts: Parts,
+  { file, parent, name, fileClass, tier }: Candidate,
+  { recipe, storedBytes, digest }: PackedOutside,
+): void {
+  mustBeWritable(parts);
+  const { uid, gid, mode } = keptOwner(file);
+  const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = file;
+  const packedTier = parts.tiers.byName(tier)!.id;
+  parts.filesystem.addPacked({
+    ...{ parent, name, fileClass, mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec },
+    ...{ recipe, digest, packedTier, packedBytes: storedBytes },
+  });
+}
+
+/** Only root gives files away; set-id bits would mean somebody else. */
+function keptOwner({ uid, gid, mode }: ImportedFile): Pick<ImportedFile, 'uid' | 'gid' | 'mode'> {
+  const [own, group] = [process.geteuid!(), process.getegid!()];
+  if (own === 0) return { uid, gid, mode };
+  const isMember = gid === group || process.getgroups!().includes(gid);
+  if (uid === own && isMember) return { uid, gid, mode };
+  return { uid: own, gid: isMember ? gid : group, mode: mode & ~SET_ID };
+}
+
+function answerOf(result: IntakeResult, isRefused: boolean): Answered {
+  if (typeof result === 'string') return { state: result };
+  const step = isRefused ? 'write' : 'read';
+  return { state: 'failed', step, error: reasonOf(result), code: errnoName(result) ?? '' };
 }
 
 /** All bytes are read, and read back. */

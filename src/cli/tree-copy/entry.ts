@@ -1,4 +1,4 @@
-/** What is exported, and where to. Paths are bytes in latin1. */
+/** What is copied, and where to. Paths are bytes in latin1. */
 import { Stat } from '../../native.js';
 
 export interface Entry {
@@ -8,7 +8,11 @@ export interface Entry {
   folder: Folder | undefined;
   /** As numbers of stat(2). */
   mode: number;
+  uid: number;
+  gid: number;
   size: number;
+  atimeSec: number;
+  atimeNsec: number;
   mtimeSec: number;
   mtimeNsec: number;
   dev: number;
@@ -18,11 +22,11 @@ export interface Entry {
   errno: number;
 }
 
-/** A directory of which entries are being exported. */
+/** A directory of which entries are being copied. */
 export interface Folder {
   source: string;
   target: string;
-  /** Made by this export: nothing can be in the way in it. */
+  /** Made by this copy: nothing can be in the way in it. */
   made: boolean;
   /** Entries that are not done yet, and one more while it is being listed. Its own times are set last. */
   open: number;
@@ -41,7 +45,11 @@ export function entryOf(
   return {
     ...place,
     mode,
+    uid: of(Stat.uid),
+    gid: of(Stat.gid),
     size: of(Stat.size),
+    atimeSec: of(Stat.atimeSec),
+    atimeNsec: of(Stat.atimeNsec),
     mtimeSec: of(Stat.mtimeSec),
     mtimeNsec: of(Stat.mtimeNsec),
     dev: of(Stat.dev),
@@ -57,7 +65,7 @@ export const isRegular = ({ mode }: Entry): boolean => (mode & S_IFMT) === 0o100
 export const isOneInode = (one: Entry, other: Entry): boolean =>
   one.dev === other.dev && one.ino === other.ino;
 
-/** An earlier export made it: type, size and time agree. Some filesystems keep whole seconds only. */
+/** An earlier copy made it: type, size and time agree. Some filesystems keep whole seconds only. */
 export function isSame(original: Entry, copy: Entry): boolean {
   if ((original.mode & S_IFMT) !== (copy.mode & S_IFMT)) return false;
   if (isRegular(original) && original.size !== copy.size) return false;

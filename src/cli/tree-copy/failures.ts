@@ -1,8 +1,9 @@
-/** What could not be exported, in words, and which errors end an export. */
+/** What could not be copied, in words, and which errors end it all. */
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import type { ExportFailure } from '../../native.js';
 import type { Entry } from './entry.js';
+import type { CopyTarget } from './tree-copy.js';
 
 export interface Failed {
   path: string;
@@ -20,9 +21,9 @@ export function failureOf({ source, target }: Entry, step: Step, error: unknown)
 }
 
 /** Where something stands at the target that is not the same. */
-export function inTheWay({ source, target }: Entry): Failed {
+export function inTheWay({ source, target }: Entry, { verb }: CopyTarget): Failed {
   const path = shown(source);
-  const error = `${path}: ${shown(target)} exists and is another one. Remove it, or export to another place`;
+  const error = `${path}: ${shown(target)} exists and is another one. Remove it, or ${verb} to another place`;
   return { path, error };
 }
 
@@ -35,18 +36,22 @@ export function fatalReason(step: Step, error: unknown): string | undefined {
   return code !== undefined && ends.includes(code) ? reasonOf(error) : undefined;
 }
 
-/** What ended an export early. */
+/** What ended it early. */
 export interface Stop {
   why: string;
   /** What to do before the command is repeated: the beginning of that sentence. */
   remedy: string;
 }
 
-export function stoppedError(where: string, { why, remedy }: Stop, files: number): CoralError {
-  const there = `${files} file${files === 1 ? '' : 's'} exported so far`;
+export function stoppedError(
+  { directory, verb }: CopyTarget,
+  { why, remedy }: Stop,
+  files: number,
+): CoralError {
+  const there = `${files} file${files === 1 ? '' : 's'} ${verb}ed so far`;
   return new CoralError(
     ExitCode.failed,
-    `${where}: ${why}; ${there} ${files === 1 ? 'is' : 'are'} whole. ` +
+    `${shown(directory.source)}: ${why}; ${there} ${files === 1 ? 'is' : 'are'} whole. ` +
       `${remedy} repeat the command: it goes on where it stopped`,
   );
 }

@@ -67,7 +67,7 @@ export interface Totals {
   complete: boolean;
 }
 
-/** What there is to export; for a progress bar, meanwhile. */
+/** What there is to copy; for a progress bar, meanwhile. */
 export async function countInto(
   totals: Totals,
   roots: readonly Entry[],

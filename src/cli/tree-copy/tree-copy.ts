@@ -1,13 +1,15 @@
 /**
- * One export: what the walk finds is made at the target, several files at once.
+ * One export or import: what the walk finds is made at the target, several files at once.
  *
  * An entry is taken, then made, linked, skipped or failed, and then done. A directory gets its attributes when all its
  * entries are done, since each of them changes its times. What exists at the target is never changed.
  */
 import { mkdir, link } from 'node:fs/promises';
 import { getSystemErrorName } from 'node:util';
+import { CoralError } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import { native, type ExportedBatch } from '../../native.js';
+import type { Carrier } from './carrier.js';
 import {
   entryOf,
   isDirectory,
@@ -35,25 +37,26 @@ const LARGE_BYTES = 1 << 20;
 /** More gain nothing on two CPUs, and less leave them waiting for each other's answers. */
 const SMALL_AT_ONCE = 4;
 const LARGE_AT_ONCE = 2;
-/** Files to a job: few, so that jobs beside each other read what lies together. */
-const BATCH = 8;
 const FOLDER_BATCH = 32;
 /** Jobs that wait, so that small files go on while large ones are read. */
 const QUEUED = 256;
 
-export interface ExportTarget {
-  /** Itself, as an entry: nothing is exported into itself. */
+export interface CopyTarget {
+  verb: 'export' | 'import';
   directory: Entry;
-  /** Its filesystem can't be synced as a whole: each file is. */
+  /** Its filesystem can't be synced as a whole: the data of each file is. */
   flush: boolean;
+  /** So is each directory: to sync one of them does not make all names durable, as on our mounts. */
+  flushDirectories: boolean;
+  /** Why a directory of the source is left out; undefined where it is not. Nothing is copied into itself. */
+  refuses(directory: Entry): string | undefined;
 }
 
-export class Exporting implements Visitor {
+export class TreeCopy implements Visitor {
   readonly done = { files: 0, directories: 0, bytes: 0, skipped: 0 };
   readonly failed: Failed[] = [];
   /** False where the target could not store an extended attribute. */
   keptAll = true;
-  readonly control = native.createCopyControl();
   /** Sizes of the files that were there already, in bytes. */
   skippedBytes = 0;
   private end: Stop | undefined;
@@ -61,11 +64,13 @@ export class Exporting implements Visitor {
   private readonly large = new Lane(LARGE_AT_ONCE, QUEUED);
   private readonly links = new HardLinks();
   private batch: Entry[] = [];
+  private batchBytes = 0;
   private folders: Folder[] = [];
 
   /** `onFailure` hears of each at once. */
   constructor(
-    private readonly to: ExportTarget,
+    private readonly to: CopyTarget,
+    private readonly carrier: Carrier,
     private readonly onFailure: (failed: Failed) => void,
   ) {}
 
@@ -81,12 +86,12 @@ export class Exporting implements Visitor {
     await this.sendFolders();
     await this.small.idle();
     if (this.end === undefined) return;
-    throw stoppedError(shown(this.to.directory.source), this.end, this.done.files);
+    throw stoppedError(this.to, this.end, this.done.files);
   }
 
   /** Ends it soon. Only the first reason counts. */
   stop(why: string, remedy: string): void {
-    this.control.cancel();
+    this.carrier.stop();
     this.end ??= { why, remedy };
   }
 
@@ -116,10 +121,8 @@ export class Exporting implements Visitor {
 
   /** True where it is new, false where it was there. */
   private async makeDirectory(directory: Entry): Promise<boolean | undefined> {
-    if (isOneInode(directory, this.to.directory)) {
-      const error = new Error('this is where the export goes to');
-      return this.fail(directory, 'read', error);
-    }
+    const refused = this.to.refuses(directory);
+    if (refused !== undefined) return this.fail(directory, 'read', new Error(refused));
     try {
       await mkdir(pathBuffer(directory.target), 0o700);
       return true;
@@ -130,7 +133,7 @@ export class Exporting implements Visitor {
     }
     const there = await this.look(directory);
     if (isDirectory(there) && !isOneInode(directory, there)) return false;
-    return this.report(inTheWay(directory));
+    return this.report(inTheWay(directory, this.to));
   }
 
   private async look({ target }: Entry): Promise<Entry> {
@@ -159,7 +162,7 @@ export class Exporting implements Visitor {
 
   private isThere(entry: Entry, there: Entry): true {
     if (isOneInode(entry, there) || !isSame(entry, there)) {
-      this.report(inTheWay(entry));
+      this.report(inTheWay(entry, this.to));
     } else {
       this.done.skipped += 1;
       this.skippedBytes += isRegular(entry) ? entry.size : 0;
@@ -180,29 +183,38 @@ export class Exporting implements Visitor {
     if (isRegular(entry) && entry.size >= LARGE_BYTES) {
       return this.large.add(() => this.make([entry]));
     }
+    const { files, bytes } = this.carrier.batch;
+    if (this.batch.length === files || this.batchBytes + entry.size > bytes) await this.sendBatch();
     this.batch.push(entry);
-    if (this.batch.length >= BATCH) await this.sendBatch();
+    this.batchBytes += entry.size;
   }
 
   private async sendBatch(): Promise<void> {
     const entries = this.batch;
     this.batch = [];
+    this.batchBytes = 0;
     if (entries.length > 0) await this.small.add(() => this.make(entries));
   }
 
   private async make(entries: Entry[]): Promise<void> {
-    const result = await native.exportEntries(
-      entries.map(({ source }) => source),
-      entries.map(({ target }) => target),
-      Float64Array.from(entries, ({ mode }) => mode),
-      this.to.flush,
-      this.control,
-    );
+    const result = await this.carry(entries);
+    if (result === undefined) return;
     const failed = this.failures(entries, result);
     this.done.bytes += result.bytes;
     for (const entry of entries) {
       if (!failed.has(entry)) await this.made(entry);
       this.leave(entry.folder);
+    }
+  }
+
+  /** Undefined where nothing can go on: then all of it ends. */
+  private async carry(entries: Entry[]): Promise<ExportedBatch | undefined> {
+    try {
+      return await this.carrier.carry(entries);
+    } catch (error) {
+      if (!(error instanceof CoralError)) throw error;
+      this.stop(error.message, 'Then');
+      return undefined;
     }
   }
 
@@ -254,7 +266,7 @@ export class Exporting implements Visitor {
 
   private async finish(folders: readonly Folder[]): Promise<void> {
     const [sources, targets] = [folders.map((one) => one.source), folders.map((one) => one.target)];
-    const result = await native.exportDirectories(sources, targets, this.to.flush);
+    const result = await native.exportDirectories(sources, targets, this.to.flushDirectories);
     const entries = folders.map((folder) => ({ ...this.to.directory, ...folder }));
     const failed = this.failures(entries, result);
     this.done.directories += entries.length - failed.size;
