@@ -6,6 +6,8 @@ export interface ListedEntries {
   names: string[];
   /** `Stat.length` numbers for each, links not followed; a negative errno for a mode where there are none. */
   stats: Float64Array;
+  /** No more come. */
+  last: boolean;
 }
 
 /** What did not work of a batch. */
@@ -26,26 +28,31 @@ export interface ExportedBatch {
 }
 
 export interface NativeExport {
-  /** The next entries of an open directory, some hundreds; none at its end. Without what is deleted meanwhile. */
+  /** The next entries of an open directory, some hundreds. Without what is deleted meanwhile. */
   listDirectory(fd: number): Promise<ListedEntries>;
   /** lstat of each, as `ListedEntries.stats`. */
   lookAt(paths: readonly string[]): Promise<Float64Array>;
   /**
    * Copies files, symbolic links, FIFOs, sockets and devices one after the other, with all attributes as `cp -a`, holes
-   * kept. Each appears when it is whole; EEXIST where something stands there. Nothing is durable yet, except with `flush`
-   * the data of each file. `control` counts bytes; cancelled, what is not done fails with ECANCELED.
+   * kept. Each appears when it is whole; EEXIST where something stands there. Without `xattrs` no source has extended
+   * attributes. Nothing is durable yet, except with `flush` the data of each file. `control` counts bytes; cancelled, what is
+   * not done fails with ECANCELED. Modes are kept sooner where the process has no umask.
    */
   exportEntries(
     sources: readonly string[],
     targets: readonly string[],
     modes: Float64Array,
+    xattrs: boolean,
     flush: boolean,
     control?: CopyControl,
   ): Promise<ExportedBatch>;
+  /** syncfs(2) of the filesystem that a descriptor lies on. @throws what failed to be written since it was opened, too */
+  syncFilesystemOf(fd: number): Promise<void>;
   /** Gives existing directories the attributes of others. With `flush` each is synced. */
   exportDirectories(
     sources: readonly string[],
     targets: readonly string[],
+    xattrs: boolean,
     flush: boolean,
   ): Promise<ExportedBatch>;
   /** Gives new files, which have none, the extended attributes of others. */

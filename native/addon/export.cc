@@ -2,6 +2,8 @@
 //
 // Paths and names are bytes in latin1.
 
+#include <unistd.h>
+
 #include <memory>
 #include <vector>
 
@@ -48,7 +50,7 @@ Napi::Value Attributes(Napi::Env env, const Entries& entries) {
   return values;
 }
 
-Napi::Value Listed(Napi::Env env, const Entries& entries) {
+Napi::Value Listed(Napi::Env env, const Entries& entries, bool last) {
   auto names = Napi::Array::New(env, entries->size());
   for (size_t i = 0; i < entries->size(); i++) {
     names[static_cast<uint32_t>(i)] = Latin1(env, (*entries)[i].name);
@@ -56,6 +58,7 @@ Napi::Value Listed(Napi::Env env, const Entries& entries) {
   auto result = Napi::Object::New(env);
   result["names"] = names;
   result["stats"] = Attributes(env, entries);
+  result["last"] = Napi::Boolean::New(env, last);
   return result;
 }
 
@@ -64,9 +67,10 @@ Napi::Value ListDirectory(const Napi::CallbackInfo& info) {
   const int fd = args.Int(0);
   if (!args.ok()) return {};
   const auto entries = std::make_shared<std::vector<TreeEntry>>();
+  const auto last = std::make_shared<bool>(false);
   return RunAsync(
-      info.Env(), ExportPool(), [=] { return NextEntries(fd, entries.get()); },
-      [=](Napi::Env env) { return Listed(env, entries); });
+      info.Env(), ExportPool(), [=] { return NextEntries(fd, entries.get(), last.get()); },
+      [=](Napi::Env env) { return Listed(env, entries, *last); });
 }
 
 Napi::Value LookAt(const Napi::CallbackInfo& info) {
@@ -150,22 +154,22 @@ Napi::Value ExportEntries(const Napi::CallbackInfo& info) {
   const auto batch = std::make_shared<Batch>();
   if (!PairPaths(args, info.Env(), batch)) return {};
   const double* modes = args.Doubles(2, batch->entries.size());
-  const bool flush = args.Boolean(3);
+  const ExportHow how{.xattrs = args.Boolean(3), .flush = args.Boolean(4)};
   if (!args.ok()) return {};
   for (auto& entry : batch->entries) entry.mode = static_cast<mode_t>(*modes++);
-  const auto control = ControlOf(info[4]);
+  const auto control = ControlOf(info[5]);
   return ForEach(info.Env(), batch,
-                 [=](const auto& entry) { return ExportOne(entry, flush, *control); });
+                 [=](const auto& entry) { return ExportOne(entry, how, *control); });
 }
 
 Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
   Args args(info);
   const auto batch = std::make_shared<Batch>();
   if (!PairPaths(args, info.Env(), batch)) return {};
-  const bool flush = args.Boolean(2);
+  const ExportHow how{.xattrs = args.Boolean(2), .flush = args.Boolean(3)};
   if (!args.ok()) return {};
   return ForEach(info.Env(), batch, [=](const auto& entry) {
-    return ExportDirectoryAttributes(entry.source, entry.target, flush);
+    return ExportDirectoryAttributes(entry.source, entry.target, how);
   });
 }
 
@@ -175,6 +179,16 @@ Napi::Value ExportXattrsOfFiles(const Napi::CallbackInfo& info) {
   if (!PairPaths(args, info.Env(), batch)) return {};
   return ForEach(info.Env(), batch,
                  [](const auto& entry) { return ExportXattrs(entry.source, entry.target); });
+}
+
+Napi::Value SyncFilesystemOf(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Int(0);
+  if (!args.ok()) return {};
+  return RunAsync(
+      info.Env(), ExportPool(),
+      [=] { return syncfs(fd) == 0 ? Status::Ok() : Status::FromErrno("syncfs"); },
+      [](Napi::Env env) { return env.Undefined(); });
 }
 
 void AddExport(Napi::Env env, Napi::Object exports, const char* name,
@@ -190,6 +204,7 @@ void RegisterExport(Napi::Env env, Napi::Object exports) {
   AddExport(env, exports, "exportEntries", ExportEntries);
   AddExport(env, exports, "exportDirectories", ExportDirectories);
   AddExport(env, exports, "exportXattrs", ExportXattrsOfFiles);
+  AddExport(env, exports, "syncFilesystemOf", SyncFilesystemOf);
 }
 
 }  // namespace coral::addon

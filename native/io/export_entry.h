@@ -28,13 +28,17 @@ struct ExportResult {
   KeptAttributes kept;
 };
 
-// `flush`: each file is made durable, for a target whose filesystem can't be synced as a whole.
-// ECANCELED, and nothing is left, where `control` is cancelled. EEXIST where the target exists.
-ExportResult ExportOne(const ExportEntry& entry, bool flush, CopyControl& control);
+struct ExportHow {
+  bool xattrs = true;  // False where it is known that no source has any.
+  bool flush = false;  // Each is made durable: the target's filesystem can't be synced as a whole.
+};
 
-// Gives an existing directory the attributes of `source`. `flush`: and makes it durable.
+// ECANCELED, and nothing is left, where `control` is cancelled. EEXIST where the target exists.
+ExportResult ExportOne(const ExportEntry& entry, const ExportHow& how, CopyControl& control);
+
+// Gives an existing directory the attributes of `source`.
 ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
-                                       bool flush);
+                                       const ExportHow& how);
 
 // Gives a new file, which has none, the extended attributes of `source`.
 ExportResult ExportXattrs(const std::string& source, const std::string& target);

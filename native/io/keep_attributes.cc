@@ -98,10 +98,13 @@ void DropInherited(const Node& to, mode_t mode, std::string_view names) {
 
 Status KeepXattrs(const Node& from, mode_t mode, const Node& to, KeptAttributes* kept) {
   std::vector<char> names;
-  auto status = Whole("listxattr", &names,
-                      [&](char* into, size_t size) { return ListNames(from, into, size); });
-  if (!status.ok() && !NotForUs(status.error())) return status;
-  if (!status.ok()) names.clear();
+  auto status = Status::Ok();
+  if (from.xattrs) {
+    status = Whole("listxattr", &names,
+                   [&](char* into, size_t size) { return ListNames(from, into, size); });
+    if (!status.ok() && !NotForUs(status.error())) return status;
+    if (!status.ok()) names.clear();
+  }
   DropInherited(to, mode, {names.data(), names.size()});
   for (size_t at = 0; at < names.size(); at += strlen(&names[at]) + 1) {
     status = KeepOne(from, to, &names[at], kept);
@@ -135,7 +138,12 @@ Status KeepAttributes(const Node& from, const struct stat& original, const Node&
   // After the owner, which takes them away: a capability, and set-id bits.
   status = KeepXattrs(from, original.st_mode, to, kept);
   if (!status.ok()) return status;
-  if (!S_ISLNK(original.st_mode) && Chmod(to, mode) != 0) return Status::FromErrno("chmod");
+  // An ACL has changed the mode, and a new owner too.
+  const bool untouched = !from.xattrs && (created.st_mode & kModeBits) == mode &&
+                         original.st_uid == created.st_uid && original.st_gid == created.st_gid;
+  if (!untouched && !S_ISLNK(original.st_mode) && Chmod(to, mode) != 0) {
+    return Status::FromErrno("chmod");
+  }
   const timespec times[2] = {original.st_atim, original.st_mtim};
   if (SetTimes(to, times) != 0) return Status::FromErrno("utimensat");
   return Status::Ok();

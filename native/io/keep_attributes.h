@@ -12,7 +12,8 @@ namespace coral {
 // A file, directory or other inode by descriptor, or by a path whose last step is not followed.
 struct Node {
   int fd = -1;
-  std::string path;  // Only where fd is -1.
+  std::string path = {};  // Only where fd is -1.
+  bool xattrs = true;     // False where it is known to have none; of the original.
 };
 
 struct KeptAttributes {

@@ -37,9 +37,9 @@ NewFile::~NewFile() {
   if (!part_.empty()) unlink(part_.c_str());
 }
 
-Status NewFile::Create(const std::string& path) {
+Status NewFile::Create(const std::string& path, mode_t mode) {
   path_ = path;
-  fd_.reset(open(DirectoryOf(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kPrivate));
+  fd_.reset(open(DirectoryOf(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode & 0777));
   if (fd_.valid()) return Status::Ok();
   return HasNoNamelessFiles(errno) ? CreateNamed() : Status::FromErrno("open");
 }

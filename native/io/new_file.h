@@ -1,6 +1,8 @@
 // A file that gets its name when it is whole, and leaves nothing behind where it does not.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "io/status.h"
@@ -15,8 +17,9 @@ class NewFile {
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
-  // Open for writing, nobody else's to read. Nothing has to stand under `path` yet.
-  Status Create(const std::string& path);
+  // Open for writing. Nothing has to stand under `path` yet. It may have `mode` from the start,
+  // where nobody can open it before it has its name.
+  Status Create(const std::string& path, mode_t mode);
   // EEXIST where something stands there.
   Status Publish();
   int fd() const { return fd_.get(); }

@@ -33,12 +33,13 @@ void Look(int directory, const char* name, std::vector<TreeEntry>* entries) {
 
 }  // namespace
 
-Status NextEntries(int directory, std::vector<TreeEntry>* entries) {
+Status NextEntries(int directory, std::vector<TreeEntry>* entries, bool* last) {
   alignas(Dirent) char buffer[kBuffer];
   while (entries->size() < kEnough) {
     const auto got = syscall(SYS_getdents64, directory, buffer, sizeof(buffer));
     if (got < 0) return Status::FromErrno("getdents64");
-    if (got == 0) break;
+    *last = got == 0;
+    if (*last) break;
     // Looked at between two reads: the kernel asks FUSE for attributes with the names where it sees
     // that they are used.
     for (long at = 0; at < got;) {

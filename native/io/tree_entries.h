@@ -16,8 +16,8 @@ struct TreeEntry {
   int error = 0;  // Of the look at it: an errno, then there are no attributes.
 };
 
-// The next entries of the open directory, without `.` and `..`: some hundreds, none at the end.
-// What is deleted meanwhile is left out. Moves the descriptor's position.
-Status NextEntries(int directory, std::vector<TreeEntry>* entries);
+// The next entries of the open directory, without `.` and `..`: some hundreds. `*last`: no more
+// come. What is deleted meanwhile is left out. Moves the descriptor's position.
+Status NextEntries(int directory, std::vector<TreeEntry>* entries, bool* last);
 
 }  // namespace coral

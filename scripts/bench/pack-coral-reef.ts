@@ -1,6 +1,6 @@
 /** The content store of Coral Reef: files are plain on the fastest tier, and then packed on the slowest. */
 import { writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { must } from '../lib/process.js';
 import { coralReef } from './metadata-subjects.js';
@@ -44,8 +44,8 @@ export async function coralReefStore(place: StorePlace, compress: string): Promi
     warm: () => readAll(mounted),
     write: () => reef('demote', mounted, '--to', 'hdd', '--wait'),
     storedBytes: () => storedBytes(place, { volume, mountpoint }),
-    wake: () => Promise.resolve(),
-    restore: (target) => must('cp', ['--recursive', mounted, target], LONG),
+    wake: () => reef('version'),
+    restore: (target) => reef('export', mounted, dirname(target)),
     close,
   };
 }

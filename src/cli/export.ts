@@ -21,8 +21,11 @@ export const exportVerb: Verb = {
 async function runExport(invocation: Invocation): Promise<ExitCode> {
   const { positionals } = invocation;
   const { systemCarrier } = await import('./tree-copy/carrier.js');
-  const { exportTarget } = await import('./tree-copy/places.js');
+  const { bareDevices, exportTarget, rootsOf } = await import('./tree-copy/places.js');
   const { runCopy } = await import('./tree-copy/run-copy.js');
   const target = await exportTarget(positionals[positionals.length - 1]);
-  return runCopy(invocation, target, systemCarrier(target.flush));
+  const roots = await rootsOf(positionals.slice(0, -1), target);
+  const { flush } = target;
+  const carrier = systemCarrier({ flush, flushDirectories: flush, bare: bareDevices(roots) });
+  return runCopy(invocation.output, target, roots, carrier);
 }

@@ -27,11 +27,12 @@ export const importVerb: Verb = {
 async function runImport(invocation: Invocation): Promise<ExitCode> {
   const { positionals } = invocation;
   const to = positionals[positionals.length - 1];
-  const { importTarget } = await import('./tree-copy/places.js');
+  const { importTarget, rootsOf } = await import('./tree-copy/places.js');
   const { packingCarrier } = await import('./tree-copy/packing-carrier.js');
   const { runCopy } = await import('./tree-copy/run-copy.js');
   const target = await importTarget(to);
-  const { source } = target.directory;
+  const roots = await rootsOf(positionals.slice(0, -1), target);
   const tier = invocation.text('to') ?? null;
-  return runCopy(invocation, target, packingCarrier(locatePath(to), source, tier));
+  const carrier = packingCarrier(locatePath(to), target.directory.source, tier);
+  return runCopy(invocation.output, target, roots, carrier);
 }

@@ -63,6 +63,9 @@ function virtualValue(ctx: Context, inode: Inode, key: string): string | null {
       return String(inode.plainBlocks * 512 + inode.packedBytes);
     case 'pin':
       return tierName(ctx, pinOf(ctx.namespace, inode.ino));
+    // Of the whole volume: who copies many files need not ask each of them.
+    case 'attributes':
+      return ctx.namespace.hasXattrs() ? 'some' : 'none';
     default:
       return null;
   }

@@ -107,6 +107,8 @@ export interface Namespace {
   /** @returns false where there was none. */
   removeXattr(ino: number, name: Name): boolean;
   listXattrs(ino: number): Name[];
+  /** Whether any inode has one, ACLs included. */
+  hasXattrs(): boolean;
 
   /** Inodes with nlink 0 that are still referenced; what a crash leaves is reclaimed at start. */
   addOrphan(ino: number): void;

@@ -9,6 +9,8 @@ export interface Xattrs {
   setXattr(ino: number, name: Name, value: Buffer): void;
   removeXattr(ino: number, name: Name): boolean;
   listXattrs(ino: number): Name[];
+  /** Whether any inode has one, ACLs included. */
+  hasXattrs(): boolean;
 }
 
 /** Limits of the kernel: XATTR_NAME_MAX and XATTR_SIZE_MAX. */
@@ -46,6 +48,11 @@ export function createXattrs(table: Table): Xattrs {
         names.push(key.toString('latin1', NUMBER_BYTES));
       }
       return names;
+    },
+
+    hasXattrs() {
+      for (const _ of table.range(numberKey(0))) return true;
+      return false;
     },
   };
 }

@@ -22,7 +22,19 @@ const packages = (...files: string[]) =>
     .filter((name) => !/^file:/.test(name));
 
 test('a command that asks a daemon, and mount itself, wait for no library to load', () => {
-  const verbs = ['where', 'status', 'explain', 'move', 'pin', 'gc', 'policy', 'mount', 'unmount'];
+  const verbs = [
+    'where',
+    'status',
+    'explain',
+    'export',
+    'import',
+    'move',
+    'pin',
+    'gc',
+    'policy',
+    'mount',
+    'unmount',
+  ];
   assert.deepEqual(packages('main.js', ...verbs.map((name) => `cli/${name}.js`)), []);
   assert.deepEqual(packages('daemon/launch.js', 'daemon/mount-request.js'), []);
 });

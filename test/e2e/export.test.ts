@@ -64,6 +64,33 @@ scenario(
 );
 
 scenario(
+  'a volume without extended attributes keeps modes and owners, and takes no ACL of the target on',
+  STILL,
+  async (volume) => {
+    const ask = ['--only-values', '-n', 'user.coral-reef.attributes', volume.mountpoint];
+    for (const [name, mode] of [
+      ['in/open', '666'],
+      ['in/closed', '400'],
+      ['in/runs', '6711'],
+    ]) {
+      await put(volume.at(name), noise(1000));
+      await must('chmod', [mode, volume.at(name)]);
+    }
+    await must('chown', ['1234:2345', volume.at('in/open')]);
+    await mkdir(volume.at('in/folder'), { mode: 0o731 });
+    const out = await outside(volume);
+    await must('setfacl', ['-d', '-m', 'u:1234:rwx', out]);
+    assert.equal(await must('getfattr', ask), 'none');
+    await volume.must('export', volume.at('in'), out);
+    await sameTree(volume.at('in'), join(out, 'in'));
+    await must('setfattr', ['-n', 'user.note', '-v', 'a', volume.at('in/folder')]);
+    assert.equal(await must('getfattr', ask), 'some');
+    await volume.must('export', `${volume.at('in')}/.`, await outside(volume, 'other'));
+    await sameTree(volume.at('in'), join(volume.root, 'other'));
+  },
+);
+
+scenario(
   'what is at the target already is left: the same is skipped, another one is named, the rest comes out',
   STILL,
   async (volume) => {

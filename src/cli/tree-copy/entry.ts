@@ -26,6 +26,7 @@ export interface Entry {
 export interface Folder {
   source: string;
   target: string;
+  dev: number;
   /** Made by this copy: nothing can be in the way in it. */
   made: boolean;
   /** Entries that are not done yet, and one more while it is being listed. Its own times are set last. */

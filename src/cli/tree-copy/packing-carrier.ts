@@ -16,7 +16,8 @@ type Answered = ImportAnswer['files'][number];
  * say.
  */
 export function packingCarrier(to: Located, root: string, tier: string | null): Carrier {
-  const rest = systemCarrier(true);
+  // Names become durable together, when the directory is synced in the end.
+  const rest = systemCarrier({ flush: true, flushDirectories: false, bare: new Set() });
   const gone = new AbortController();
   const underWay = new Set<{ bytes: number }>();
   let packedBytes = 0;
@@ -60,6 +61,7 @@ export function packingCarrier(to: Located, root: string, tier: string | null): 
       ] as const;
       return together(entries, parts);
     },
+    finish: rest.finish,
     stop() {
       gone.abort();
       rest.stop();

@@ -15,10 +15,9 @@ export async function exportTarget(typed: string): Promise<CopyTarget> {
   const directory = await directoryAt(typed);
   // The kernel passes no syncfs on to FUSE.
   const flush = statfsSync(pathBuffer(directory.source)).type === FUSE_SUPER_MAGIC;
-  const flushDirectories = flush && !isCoralReef(mountOf(readMounts(), directory.source));
   const refuses = (source: Entry) =>
     isOneInode(source, directory) ? 'this is where the export goes to' : undefined;
-  return { verb: 'export', directory, flush, flushDirectories, refuses };
+  return { verb: 'export', directory, flush, refuses };
 }
 
 /** Where an import goes to: a directory on a mount, whose files are all left out of it. @throws CoralError as above */
@@ -27,7 +26,7 @@ export async function importTarget(typed: string): Promise<CopyTarget> {
   const directory = await directoryAt(typed);
   const refuses = (source: Entry) =>
     source.dev === directory.dev ? 'this is the mount that the import goes to' : undefined;
-  return { verb: 'import', directory, flush: true, flushDirectories: false, refuses };
+  return { verb: 'import', directory, flush: true, refuses };
 }
 
 async function directoryAt(typed: string): Promise<Entry> {
@@ -69,6 +68,25 @@ async function rootOf(typed: string, to: CopyTarget): Promise<Entry> {
     throw usageError(`${path}: it can't be ${to.verb}ed to ${where}, which is inside it`);
   }
   return root;
+}
+
+/** Devices of those that lie on mounts where nothing has an extended attribute. */
+export function bareDevices(roots: readonly Entry[]): Set<number> {
+  const mounts = readMounts();
+  const bare = roots.filter(({ source }) => {
+    const mount = mountOf(mounts, source);
+    return isCoralReef(mount) && isBare(shown(mount.mountpoint));
+  });
+  return new Set(bare.map(({ dev }) => dev));
+}
+
+/** Asked once: to list the attributes of each file would be a third of all that the daemon is asked. */
+function isBare(mountpoint: string): boolean {
+  try {
+    return String(native.getXattr(mountpoint, 'user.coral-reef.attributes')) === 'none';
+  } catch {
+    return false;
+  }
 }
 
 /** Importing packs what is outside; what is there already has its form. */

@@ -1,32 +1,43 @@
 /** Runs `export` and `import`: with signals, a progress bar, and all durable at the end. */
-import { open } from 'node:fs/promises';
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import { formatSize } from '../../config/units.js';
 import type { CopyDocument } from '../../daemon/documents.js';
-import { native } from '../../native.js';
 import type { Output } from '../output.js';
-import type { Invocation } from '../verb.js';
 import type { Carrier } from './carrier.js';
+import { Durability } from './durability.js';
 import type { Entry } from './entry.js';
-import { rootsOf } from './places.js';
 import { type CopyTarget, TreeCopy } from './tree-copy.js';
 import { countInto } from './walk.js';
 
 const PROGRESS_MS = 200;
 
-/** Copies all paths of the invocation but the last one. @throws CoralError */
+/** @returns `failed` where some files could not be copied. @throws CoralError */
 export async function runCopy(
-  { positionals, output }: Invocation,
+  output: Output,
   to: CopyTarget,
+  roots: readonly Entry[],
   carrier: Carrier,
 ): Promise<ExitCode> {
-  const roots = await rootsOf(positionals.slice(0, -1), to);
-  const copy = new TreeCopy(to, carrier, ({ error }) => output.say(`coral-reef: ${error}`));
-  await whileWatched(copy, carrier, roots, output, async () => {
-    await copy.run(roots);
-    await makeDurable(to);
-  });
+  const writes = new Durability(to);
+  const copy = new TreeCopy(
+    to,
+    carrier,
+    (bytes) => writes.wrote(bytes),
+    ({ error }) => output.say(`coral-reef: ${error}`),
+  );
+  try {
+    await whileWatched(copy, carrier, roots, output, async () => {
+      try {
+        await copy.run(roots);
+      } finally {
+        // Also of one that was stopped: what is skipped when it is repeated must be there for good.
+        await makeDurable(to, writes);
+      }
+    });
+  } finally {
+    await writes.close();
+  }
   output.result(documentOf(roots, to, copy), (document) => [line(document, to)]);
   if (!copy.keptAll) {
     const where = shown(to.directory.source);
@@ -79,17 +90,9 @@ function showProgress(
   };
 }
 
-async function makeDurable({ directory, flush, verb }: CopyTarget): Promise<void> {
-  const path = Buffer.from(directory.source, 'latin1');
+async function makeDurable({ directory, verb }: CopyTarget, writes: Durability): Promise<void> {
   try {
-    const handle = await open(path, 'r');
-    try {
-      if (flush) await handle.sync();
-      // By descriptor: its name need not be UTF-8.
-      else await native.syncFilesystem(`/proc/self/fd/${handle.fd}`);
-    } finally {
-      await handle.close();
-    }
+    await writes.end();
   } catch (error) {
     const where = shown(directory.source);
     throw new CoralError(

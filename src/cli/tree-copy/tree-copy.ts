@@ -4,7 +4,8 @@
  * An entry is taken, then made, linked, skipped or failed, and then done. A directory gets its attributes when all its
  * entries are done, since each of them changes its times. What exists at the target is never changed.
  */
-import { mkdir, link } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { link } from 'node:fs/promises';
 import { getSystemErrorName } from 'node:util';
 import { CoralError } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
@@ -46,8 +47,6 @@ export interface CopyTarget {
   directory: Entry;
   /** Its filesystem can't be synced as a whole: the data of each file is. */
   flush: boolean;
-  /** So is each directory: to sync one of them does not make all names durable, as on our mounts. */
-  flushDirectories: boolean;
   /** Why a directory of the source is left out; undefined where it is not. Nothing is copied into itself. */
   refuses(directory: Entry): string | undefined;
 }
@@ -67,10 +66,11 @@ export class TreeCopy implements Visitor {
   private batchBytes = 0;
   private folders: Folder[] = [];
 
-  /** `onFailure` hears of each at once. */
+  /** `onWritten` hears of bytes of files that are whole, `onFailure` of each failure at once. */
   constructor(
     private readonly to: CopyTarget,
     private readonly carrier: Carrier,
+    private readonly onWritten: (bytes: number) => void,
     private readonly onFailure: (failed: Failed) => void,
   ) {}
 
@@ -108,10 +108,10 @@ export class TreeCopy implements Visitor {
   }
 
   async enter(directory: Entry): Promise<Folder | undefined> {
-    const { source, target } = directory;
+    const { source, target, dev } = directory;
     const made = await this.makeDirectory(directory);
     this.leave(directory.folder);
-    return made === undefined ? undefined : { source, target, made, open: 1 };
+    return made === undefined ? undefined : { source, target, dev, made, open: 1 };
   }
 
   left(folder: Folder, error?: unknown): void {
@@ -124,7 +124,7 @@ export class TreeCopy implements Visitor {
     const refused = this.to.refuses(directory);
     if (refused !== undefined) return this.fail(directory, 'read', new Error(refused));
     try {
-      await mkdir(pathBuffer(directory.target), 0o700);
+      mkdirSync(pathBuffer(directory.target), 0o700);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
@@ -201,6 +201,7 @@ export class TreeCopy implements Visitor {
     if (result === undefined) return;
     const failed = this.failures(entries, result);
     this.done.bytes += result.bytes;
+    this.onWritten(result.bytes);
     for (const entry of entries) {
       if (!failed.has(entry)) await this.made(entry);
       this.leave(entry.folder);
@@ -265,8 +266,7 @@ export class TreeCopy implements Visitor {
   }
 
   private async finish(folders: readonly Folder[]): Promise<void> {
-    const [sources, targets] = [folders.map((one) => one.source), folders.map((one) => one.target)];
-    const result = await native.exportDirectories(sources, targets, this.to.flushDirectories);
+    const result = await this.carrier.finish(folders);
     const entries = folders.map((folder) => ({ ...this.to.directory, ...folder }));
     const failed = this.failures(entries, result);
     this.done.directories += entries.length - failed.size;

@@ -4,8 +4,7 @@
  *
  * Bounded memory: some hundreds of entries at a time, and the directories that are still to come.
  */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, openSync } from 'node:fs';
 import { native } from '../../native.js';
 import { entryOf, isDirectory, join, pathBuffer, type Entry, type Folder } from './entry.js';
 
@@ -46,17 +45,17 @@ async function list(folder: Folder, visitor: Visitor, stack: Entry[]): Promise<v
 
 async function* slices(folder: Folder): AsyncGenerator<Entry[]> {
   const { source, target } = folder;
-  const directory = await open(pathBuffer(source), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const fd = openSync(pathBuffer(source), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    for (;;) {
-      const { names, stats } = await native.listDirectory(directory.fd);
-      if (names.length === 0) return;
+    for (let ended = false; !ended;) {
+      const { names, stats, last } = await native.listDirectory(fd);
+      ended = last;
       yield names.map((name, index) =>
         entryOf(stats, index, { source: join(source, name), target: join(target, name), folder }),
       );
     }
   } finally {
-    await directory.close();
+    closeSync(fd);
   }
 }
 
@@ -80,7 +79,8 @@ export async function countInto(
       totals.bytes += files.reduce((sum, { size }) => sum + size, 0);
       return Promise.resolve(directories);
     },
-    enter: ({ source, target }) => Promise.resolve({ source, target, made: false, open: 0 }),
+    enter: ({ source, target, dev }) =>
+      Promise.resolve({ source, target, dev, made: false, open: 0 }),
     left: () => undefined,
     get stopped() {
       return stopped();
