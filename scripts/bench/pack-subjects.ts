@@ -1,5 +1,5 @@
 /** What the pack benchmark compares, by name. */
-import { coralReefStore } from './pack-coral-reef.js';
+import { coralReefMoves, coralReefStore } from './pack-coral-reef.js';
 import { borgStore, casyncStore, resticStore } from './pack-peers.js';
 import type { Store, StorePlace } from './pack-store.js';
 
@@ -14,6 +14,7 @@ export const SUBJECTS = {
   'coral-reef': ours('auto'),
   'coral-reef zstd:3': ours('zstd:3'),
   'coral-reef off': ours('off'),
+  'coral-reef moves': ours('auto', coralReefMoves),
   'borg zstd:3': peer((place) => borgStore(place, 'zstd,3')),
   'borg lz4': peer((place) => borgStore(place, 'lz4')),
   'borg none': peer((place) => borgStore(place, 'none'), false),
@@ -24,8 +25,8 @@ export const SUBJECTS = {
 
 export type SubjectName = keyof typeof SUBJECTS;
 
-function ours(compress: string): SubjectKind {
-  const open = (place: StorePlace) => coralReefStore(place, compress);
+function ours(compress: string, make = coralReefStore): SubjectKind {
+  const open = (place: StorePlace) => make(place, compress);
   return { open, compresses: compress !== 'off', ours: true };
 }
 

@@ -180,13 +180,14 @@ function add(
   });
 }
 
+const self = { uid: process.geteuid!(), gid: process.getegid!(), groups: process.getgroups!() };
+
 /** Only root gives files away; set-id bits would mean somebody else. */
 function keptOwner({ uid, gid, mode }: ImportedFile): Pick<ImportedFile, 'uid' | 'gid' | 'mode'> {
-  const [own, group] = [process.geteuid!(), process.getegid!()];
-  if (own === 0) return { uid, gid, mode };
-  const isMember = gid === group || process.getgroups!().includes(gid);
-  if (uid === own && isMember) return { uid, gid, mode };
-  return { uid: own, gid: isMember ? gid : group, mode: mode & ~SET_ID };
+  if (self.uid === 0) return { uid, gid, mode };
+  const isMember = gid === self.gid || self.groups.includes(gid);
+  if (uid === self.uid && isMember) return { uid, gid, mode };
+  return { uid: self.uid, gid: isMember ? gid : self.gid, mode: mode & ~SET_ID };
 }
 
 function answerOf(result: IntakeResult, isRefused: boolean): Answered {
