@@ -86,9 +86,12 @@ async function openMarkerForWriting(path: string): Promise<void> {
   }
 }
 
-/** The first pair of directories that are one, or of which one lies in the other, in one line. */
+/**
+ * The first pair of directories that are one, or of which one lies in the other, in one line. One that is not there counts
+ * by its name.
+ */
 export async function overlapProblem(tiers: readonly NamedDirectory[]): Promise<string | null> {
-  const real = await Promise.all(tiers.map((tier) => realpath(tier.path)));
+  const real = await Promise.all(tiers.map(({ path }) => realpath(path).catch(() => path)));
   for (let i = 0; i < tiers.length; i++) {
     for (let j = 0; j < tiers.length; j++) {
       if (i === j || !isInside(real[j], real[i])) continue;

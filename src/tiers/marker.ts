@@ -16,6 +16,10 @@ export interface Marker {
   name: string;
 }
 
+export function markerOf(volumeId: string, tier: { id: number; name: string }): Marker {
+  return { format: TIER_FORMAT, volume: volumeId, tier: tier.id, name: tier.name };
+}
+
 /** What was found in place of a marker, or the marker. */
 export type MarkerReading =
   | { kind: 'marker'; marker: Marker }

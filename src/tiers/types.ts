@@ -24,6 +24,8 @@ export interface VolumeConfig {
   tiers: TierConfig[];
   /** Bytes. */
   chunking: { min: number; average: number; max: number };
+  /** No tier has or had this id or a higher one. Left out where none was added since `init`: one above the highest then. */
+  nextTier?: number;
 }
 
 export type TierState = 'ok' | 'missing' | 'read-only' | 'full';

@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { errnoName, reasonOf, usageError } from '../config/errors.js';
+import { type CoralError, errnoName, reasonOf, usageError } from '../config/errors.js';
 import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
-import { markerPath, readMarker, TIER_FORMAT, treePath } from './marker.js';
+import { markerOf, markerPath, type MarkerReading, readMarker, treePath } from './marker.js';
 import {
   incomingPath,
   nameIncoming,
@@ -20,7 +20,7 @@ import type { Medium, TierConfig, VolumeConfig } from './types.js';
 import { MEDIA } from './types.js';
 
 export const VOLUME_FORMAT = 1;
-const MAX_TIERS = 255;
+export const MAX_TIERS = 255;
 /** Bytes; the average must be a power of two. */
 const CHUNKING = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
 
@@ -51,7 +51,7 @@ export async function createVolume(
     format: VOLUME_FORMAT,
     id: randomBytes(16).toString('hex'),
     created: new Date().toISOString(),
-    tiers: await Promise.all(resolved.map(tierConfig)),
+    tiers: await Promise.all(resolved.map((tier, index) => tierConfig(tier, index + 1))),
     chunking: { ...CHUNKING },
   };
   await writeVolume(directory, volume);
@@ -96,13 +96,14 @@ function parseVolume(text: string, file: string): VolumeConfig {
 }
 
 function isVolume(value: Partial<VolumeConfig> | null): value is VolumeConfig {
-  const { format, id, created, tiers, chunking } = value ?? {};
+  const { format, id, created, tiers, chunking, nextTier = 1 } = value ?? {};
   if (format !== VOLUME_FORMAT || typeof created !== 'string') return false;
   if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) return false;
   if (!Array.isArray(tiers) || tiers.length === 0 || !tiers.every(isTier)) return false;
   const ids = new Set(tiers.map((tier) => tier.id));
   const names = new Set(tiers.map((tier) => tier.name));
   if (ids.size !== tiers.length || names.size !== tiers.length) return false;
+  if (!Number.isInteger(nextTier) || nextTier < 1 || nextTier > MAX_TIERS + 1) return false;
   const { min, average, max } = chunking ?? {};
   return [min, average, max].every((bytes) => Number.isSafeInteger(bytes) && bytes! > 0);
 }
@@ -152,7 +153,15 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function checkNewTier(tier: NewTier): Promise<void> {
-  const { name, path } = tier;
+  await checkTierPlace(tier);
+  const reading = await readMarker(tier.path);
+  if (reading.kind === 'absent' && !(await exists(treePath(tier.path)))) return;
+  throw foreignTree(tier, reading);
+}
+
+/** What any directory needs to become a tier. @throws CoralError */
+export async function checkTierPlace(tier: NewTier): Promise<void> {
+  const { name } = tier;
   if (tier.capacity !== undefined && tier.capacity !== null && tier.capacity <= 0) {
     throw usageError(`tier ${name}: capacity must be above 0`);
   }
@@ -160,17 +169,19 @@ async function checkNewTier(tier: NewTier): Promise<void> {
   if (problem) throw unusable(problem.text);
   const unwritable = await writeProblem(tier);
   if (unwritable !== null) throw unusable(unwritable);
-  const reading = await readMarker(path);
-  if (reading.kind === 'absent' && !(await exists(treePath(path)))) return;
+}
+
+export function foreignTree({ name, path }: NewTier, reading: MarkerReading): CoralError {
   const owner = reading.kind === 'marker' ? `volume ${reading.marker.volume}` : 'another volume';
-  throw unusable(
+  return unusable(
     `tier ${name}: ${path} belongs to ${owner}; name another directory, or remove ${treePath(path)} if its data is not needed`,
   );
 }
 
-async function tierConfig(tier: NewTier, index: number): Promise<TierConfig> {
+/** With its medium asked for where nobody named it, and its path without symbolic links. */
+export async function tierConfig(tier: NewTier, id: number): Promise<TierConfig> {
   return {
-    id: index + 1,
+    id,
     name: tier.name,
     medium: tier.medium ?? (await detectMedium(tier.path)),
     path: await realpath(tier.path),
@@ -220,8 +231,7 @@ function directoryError(path: string, error: unknown): unknown {
 
 async function writeMarker(volumeId: string, tier: TierConfig): Promise<void> {
   await makeTierDirectories(tier.path);
-  const marker = { format: TIER_FORMAT, volume: volumeId, tier: tier.id, name: tier.name };
-  await writeDurably(markerPath(tier.path), marker, 0o600);
+  await writeDurably(markerPath(tier.path), markerOf(volumeId, tier), 0o600);
   await syncDirectory(tier.path);
 }
 
