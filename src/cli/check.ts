@@ -1,12 +1,9 @@
 /** `fsck` and `scrub`: is the namespace whole, and is every stored byte still what was written. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { ExitCode } from '../config/errors.js';
-import { bytesOf, isCoralReef, readMounts, shown } from '../config/mountinfo.js';
 import { ask } from '../daemon/client.js';
 import type { CheckDocument } from '../daemon/documents.js';
-import { volumeDirectory } from '../daemon/mount-request.js';
-import { locateMount, type Mounted } from './locate.js';
+import { locateMount, mountFor } from './locate.js';
 import type { Output } from './output.js';
 import type { Invocation, Verb } from './verb.js';
 
@@ -70,14 +67,6 @@ async function check(invocation: Invocation): Promise<CheckDocument> {
   }
   const { checkOffline } = await import('../daemon/offline.js');
   return checkOffline(resolve(place), invocation.texts('options'), deep);
-}
-
-/** Undefined for the directory of a volume that is not mounted. */
-function mountFor(place: string | undefined): Mounted | undefined {
-  if (place === undefined || !existsSync(join(place, 'volume.json'))) return locateMount(place);
-  const volume = volumeDirectory(place);
-  const entry = readMounts().find((one) => isCoralReef(one) && one.source === bytesOf(volume));
-  return entry && { volume, mountpoint: shown(entry.mountpoint) };
 }
 
 function showProgress(output: Output): (value: unknown) => void {

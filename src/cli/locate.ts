@@ -1,6 +1,6 @@
 /** Finds the mount that a path lies on, and which mount is meant where no path says. */
-import { readFileSync, realpathSync } from 'node:fs';
-import { posix, resolve } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { join, posix, resolve } from 'node:path';
 import { CoralError, ExitCode, errnoName, reasonOf } from '../config/errors.js';
 import {
   bytesOf,
@@ -12,6 +12,7 @@ import {
   shown,
   type MountEntry,
 } from '../config/mountinfo.js';
+import { volumeDirectory } from '../daemon/mount-request.js';
 
 export interface Mounted {
   mountpoint: string;
@@ -95,6 +96,14 @@ export function namedMount(typed: string): Mounted {
   const around = mountOf(entries, real);
   if (isCoralReef(around)) return mounted(around);
   throw outsideAnyMount(path);
+}
+
+/** Where a mount point or the directory of a volume may be given. Undefined for that of a volume that is not mounted. */
+export function mountFor(place: string | undefined): Mounted | undefined {
+  if (place === undefined || !existsSync(join(place, 'volume.json'))) return locateMount(place);
+  const volume = volumeDirectory(place);
+  const entry = readMounts().find((one) => isCoralReef(one) && one.source === bytesOf(volume));
+  return entry && mounted(entry);
 }
 
 function mounted(entry: MountEntry): Mounted {

@@ -6,6 +6,7 @@ const LOADERS: Readonly<Record<string, () => Promise<Verb>>> = {
   init: async () => (await import('./init.js')).initVerb,
   mount: async () => (await import('./mount.js')).mountVerb,
   unmount: async () => (await import('./unmount.js')).unmountVerb,
+  tier: async () => (await import('./tier.js')).tierVerb,
   status: async () => (await import('./status.js')).statusVerb,
   where: async () => (await import('./where.js')).whereVerb,
   explain: async () => (await import('./explain.js')).explainVerb,

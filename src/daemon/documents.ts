@@ -3,6 +3,7 @@ import type { Settings } from '../config/types.js';
 import type { Problem } from '../integrity/report.js';
 import type { Failure, Job, MigrationStatus } from '../migration/types.js';
 import type { Placement, Temperature } from '../policy/types.js';
+import type { TierConfig, TierState } from '../tiers/types.js';
 
 export interface WhereDocument {
   path: string;
@@ -227,4 +228,23 @@ export interface CheckDocument {
   healed: number;
   /** Empty where nothing is wrong. */
   problems: Problem[];
+}
+
+/** `tier list`. */
+export interface TierListDocument {
+  volume: string;
+  /** Null where it is not mounted. */
+  mountpoint: string | null;
+  /** Fastest first. `capacity` as configured: null for the whole filesystem. */
+  tiers: (TierConfig & { state: TierState; problem: string | null })[];
+}
+
+/** `tier add` and `tier set`. */
+export interface TiersChangedDocument {
+  volume: string;
+  /** The one that was added or changed. */
+  tier: TierConfig;
+  tiers: TierConfig[];
+  /** What has to be done before the next mount, one line each. */
+  warnings: string[];
 }

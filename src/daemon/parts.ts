@@ -36,7 +36,7 @@ import type { TierSet } from '../tiers/types.js';
 import { beginGeneration } from './generation.js';
 import { lockVolume } from './lock.js';
 import { namespaceWayOut, refuseWithoutNamespace } from './lost-namespace.js';
-import type { MountPlan } from './preflight.js';
+import { refuseIfChanged, type MountPlan } from './preflight.js';
 import type { Teardown } from './teardown.js';
 
 export interface Parts {
@@ -64,6 +64,7 @@ export async function openVolume(
 ): Promise<VolumeParts> {
   const lock = await lockVolume(plan.directory, mountpoint);
   teardown.add('unlock the volume', () => lock.release());
+  await refuseIfChanged(plan);
   await tiersArrive();
   const store = await openVolumeStore(plan);
   teardown.add('close the store', () => store.close());

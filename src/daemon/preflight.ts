@@ -1,7 +1,8 @@
 /** Checks before anything is written or mounted: each refusal is one line that names the way out. */
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { errnoName, reasonOf, usageError } from '../config/errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { CoralError, ExitCode, errnoName, reasonOf, usageError } from '../config/errors.js';
 import {
   bytesOf,
   isCoralReef,
@@ -55,6 +56,18 @@ export async function planMount(request: MountRequest): Promise<MountPlan> {
   const leftover = checkMountpoint(mountpoint, directory);
   checkApart(mountpoint, directory, volume, settings);
   return { directory, volume, mountpoint, options, settings, warnings, leftover };
+}
+
+/** Once the lock is ours: whoever had it may have changed the tiers since they were read. @throws CoralError */
+export async function refuseIfChanged({
+  directory,
+  volume,
+}: Pick<MountPlan, 'directory' | 'volume'>): Promise<void> {
+  if (isDeepStrictEqual(await readVolume(directory), volume)) return;
+  throw new CoralError(
+    ExitCode.unusable,
+    `${directory}: its tiers were changed while this waited for it. Try again`,
+  );
 }
 
 /** What `options`, the environment and the volume's file say. @throws CoralError */

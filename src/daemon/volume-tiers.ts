@@ -1,0 +1,198 @@
+/**
+ * Changes the tiers of a volume that nobody has mounted, under its lock, and says what they are. A daemon that waits for the
+ * lock meanwhile looks at the volume again once it has it (`refuseIfChanged`).
+ */
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CoralError, ExitCode } from '../config/errors.js';
+import { bytesOf, isCoralReef, mountAt, readMounts, shown } from '../config/mountinfo.js';
+import { checkTierNames } from '../config/settings.js';
+import { openContentStore } from '../content/content-store.js';
+import type { CheckDeps } from '../integrity/report.js';
+import { differingFrom, lackingOn } from '../integrity/tier-contents.js';
+import { openNamespace } from '../namespace/namespace.js';
+import { openForegroundLog } from '../observe/log.js';
+import { DATA_FILE } from '../store/files.js';
+import { openStore } from '../store/store.js';
+import { unusable, writeProblem } from '../tiers/directory.js';
+import { readMarker } from '../tiers/marker.js';
+import {
+  addTier,
+  changeTier,
+  tierNamed,
+  type Place,
+  type TierChange,
+} from '../tiers/tier-changes.js';
+import { openProblem, openTierSet } from '../tiers/tier-set.js';
+import type { TierConfig, VolumeConfig } from '../tiers/types.js';
+import { readVolume, type NewTier } from '../tiers/volume.js';
+import type { TierListDocument, TiersChangedDocument } from './documents.js';
+import { isLocked, lockVolume, mountOfVolume } from './lock.js';
+import { volumeDirectory } from './mount-request.js';
+import { settingsFor } from './preflight.js';
+
+/** @throws CoralError; the volume is as before */
+export function addTierTo(
+  typed: string,
+  tier: NewTier,
+  place: Place,
+): Promise<TiersChangedDocument> {
+  return changed(typed, tier.name, (directory, volume) => addTier(directory, volume, tier, place));
+}
+
+/** @throws CoralError; the volume is as before */
+export function changeTierOf(
+  typed: string,
+  name: string,
+  change: TierChange,
+): Promise<TiersChangedDocument> {
+  return changed(typed, change.name ?? name, async (directory, volume) => {
+    if (change.path !== undefined) await checkContents(directory, volume, name, change.path);
+    return changeTier(directory, volume, name, change);
+  });
+}
+
+/** Of a volume that is not mounted: how each tier would be found. */
+export async function tiersOf(typed: string): Promise<TierListDocument> {
+  const directory = volumeDirectory(typed);
+  const { id, tiers } = await readVolume(directory);
+  const states = await Promise.all(tiers.map((tier) => stateOf(tier, id)));
+  const listed = tiers.map((tier, index) => ({ ...tier, ...states[index] }));
+  return { volume: directory, mountpoint: null, tiers: listed };
+}
+
+type State = Pick<TierListDocument['tiers'][number], 'state' | 'problem'>;
+
+async function stateOf(tier: TierConfig, volumeId: string): Promise<State> {
+  const problem = await openProblem(tier, volumeId);
+  if (problem) return { state: 'missing', problem: problem.text };
+  const unwritable = await writeProblem(tier);
+  return { state: unwritable === null ? 'ok' : 'read-only', problem: unwritable };
+}
+
+async function changed(
+  typed: string,
+  name: string,
+  change: (directory: string, volume: VolumeConfig) => Promise<VolumeConfig>,
+): Promise<TiersChangedDocument> {
+  refuseMountpoint(typed);
+  const directory = volumeDirectory(typed);
+  // Before the lock: it is a file that would be made in whatever directory was named.
+  await readVolume(directory);
+  refuseMounted(directory);
+  const lock = await lockVolume(directory, null);
+  try {
+    const volume = await change(directory, await readVolume(directory));
+    const tier = tierNamed(volume, name);
+    const warnings = await complaints(directory, volume);
+    return { volume: directory, tier, tiers: volume.tiers, warnings };
+  } finally {
+    lock.release();
+  }
+}
+
+function refuseMountpoint(typed: string): void {
+  const path = resolve(typed);
+  const mount = mountAt(readMounts(), bytesOf(path));
+  if (isCoralReef(mount)) throw mustBeUnmounted(shown(mount.source), path);
+}
+
+function refuseMounted(directory: string): void {
+  const mount = mountOfVolume(directory);
+  if (mount && isLocked(directory)) throw mustBeUnmounted(directory, shown(mount.mountpoint));
+}
+
+function mustBeUnmounted(volume: string, mountpoint: string): CoralError {
+  return new CoralError(
+    ExitCode.unusable,
+    `${volume}: its tiers can't be changed while it is mounted, at ${mountpoint}. ` +
+      `Unmount it first: coral-reef unmount ${mountpoint}`,
+  );
+}
+
+/** What keeps the next mount from working because of names that no tier has any more. */
+async function complaints(directory: string, { tiers }: VolumeConfig): Promise<string[]> {
+  try {
+    const { settings } = await settingsFor(directory, []);
+    checkTierNames(
+      settings,
+      tiers.map(({ name }) => name),
+    );
+    return [];
+  } catch (error) {
+    if (!(error instanceof CoralError)) throw error;
+    return [`the next mount is refused until this is mended: ${error.message}`];
+  }
+}
+
+/** @throws CoralError where the directory has not all that the namespace has on the tier */
+async function checkContents(
+  directory: string,
+  volume: VolumeConfig,
+  name: string,
+  path: string,
+): Promise<void> {
+  const tier = tierNamed(volume, name);
+  const moved = { ...tier, path: resolve(path) };
+  // What is wrong with the directory itself `changeTier` says.
+  if (await openProblem(moved, volume.id)) return;
+  const found = await lookAt(directory, volume, moved, async (deps) => {
+    const lacking = await lackingOn(deps);
+    if (lacking.length > 0 || !(await isSameTier(tier, volume.id))) return lacking;
+    return differingFrom(deps, tier.path);
+  });
+  if (found.length === 0) return;
+  const more = found.length === 1 ? '' : ` (and ${found.length - 1} more)`;
+  throw unusable(
+    `tier ${name}: ${moved.path} has not all that the volume has on this tier: ${found[0]}${more}. ` +
+      `Copy it whole while the volume is not mounted (rsync -aSX); where nothing else is left, ` +
+      `mount with -o tier.${name}=${moved.path}, and fsck names what is lost`,
+  );
+}
+
+async function isSameTier(tier: TierConfig, volumeId: string): Promise<boolean> {
+  const reading = await readMarker(tier.path);
+  return (
+    reading.kind === 'marker' &&
+    reading.marker.volume === volumeId &&
+    reading.marker.tier === tier.id
+  );
+}
+
+/** Opens what knows of one tier's files. Without a database nobody knows, and nothing is said. */
+async function lookAt(
+  directory: string,
+  volume: VolumeConfig,
+  tier: TierConfig,
+  look: (deps: CheckDeps) => Promise<string[]>,
+): Promise<string[]> {
+  const place = join(directory, 'namespace');
+  if (!(await isFilled(join(place, DATA_FILE)))) return [];
+  const log = openForegroundLog('warn', (text) => process.stderr.write(text));
+  const only = { ...volume, tiers: [tier] };
+  const store = await openStore(place, { create: false }).catch((error: unknown) => {
+    throw unusable((error as Error).message);
+  });
+  try {
+    const tiers = await openTierSet({
+      volume: only,
+      overrides: {},
+      missingTier: 'fail',
+      readOnly: true,
+      store,
+      log,
+    });
+    const { id: volumeId, chunking } = volume;
+    const content = openContentStore({ store, tiers, volumeId, chunking, log });
+    return await look({ store, namespace: openNamespace(store), tiers, content });
+  } finally {
+    await store.close();
+  }
+}
+
+async function isFilled(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ size }) => size > 0,
+    () => false,
+  );
+}
