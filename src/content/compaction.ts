@@ -166,14 +166,14 @@ async function copyLive(
   });
 }
 
-/** @returns whether something is good now */
-async function healLive(parts: ContentParts, { packId }: PackRecord): Promise<boolean> {
+/** Heals what is damaged in a pack. @returns whether something is good now */
+export async function healLive(parts: ContentParts, { packId }: PackRecord): Promise<boolean> {
   const { bad } = await parts.maintenance(() => liveChunks(parts, packId));
   return (await heal(parts, bad)).length > 0;
 }
 
 /** The chunks that lie in a pack by the index, as its own records tell, and the names of those that are damaged. */
-async function liveChunks(
+export async function liveChunks(
   parts: ContentParts,
   packId: number,
 ): Promise<{ good: MovingChunk[]; bad: Buffer[] }> {

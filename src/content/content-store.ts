@@ -9,6 +9,7 @@ import { createAppending } from './appending.js';
 import { createChunkIndex } from './chunk-index.js';
 import { contentError } from './errors.js';
 import { DAMAGE_COUNTED, SEGMENT_CHUNKS } from './limits.js';
+import { evacuate } from './evacuation.js';
 import { heal, healInPlace } from './healing.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
@@ -213,6 +214,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
 type Keeping = Pick<
   ContentStore,
   | 'relocate'
+  | 'evacuate'
   | 'reclaim'
   | 'reclaimAll'
   | 'giveUpAdopted'
@@ -229,6 +231,8 @@ function keeping(parts: ContentParts): Keeping {
   const keepParity = createParityKeeper(parts);
   return {
     relocate: (ino, tier, control) => relocate(parts, ino, tierOf(parts, tier), control),
+    evacuate: async (from, to, control) =>
+      evacuate(parts, tierOf(parts, from), tierOf(parts, to), control),
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
     giveUpAdopted: () => giveUpAdopted(parts),

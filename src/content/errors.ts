@@ -1,7 +1,7 @@
 /** Errors of the content store carry an errno name, so that the kernel border can answer with it. */
 import { constants } from 'node:os';
 
-type Code = 'EIO' | 'EBADMSG' | 'ENOENT' | 'ECANCELED';
+type Code = 'EIO' | 'EBADMSG' | 'ENOENT' | 'ENOSPC' | 'ECANCELED';
 
 /** What the content store itself found wrong; its message says what. */
 export class ContentError extends Error {

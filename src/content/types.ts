@@ -202,6 +202,11 @@ export interface ContentStore {
    * @throws ENOSPC; ECANCELED: some chunks have moved then, others not
    */
   relocate(ino: number, tier: number, control?: CopyControl): Promise<number>;
+  /**
+   * Moves every chunk that lies on one tier to another, whichever recipes name it; what is damaged and can't be healed
+   * stays. @returns bytes moved. @throws ENOSPC; ECANCELED: some chunks have moved then, others not
+   */
+  evacuate(from: number, to: number, control?: CopyControl): Promise<number>;
   packs(): PackInfo[];
   /** What is known to be damaged: chunks, counted up to DAMAGE_COUNTED, and packs whose file is not there. */
   damage(): { badChunks: number; lostPacks: number[] };

@@ -137,12 +137,17 @@ async function disturb(world: World): Promise<void> {
 }
 
 async function disturbFile({ bench, files }: World, ino: number): Promise<void> {
-  const what = below(4);
+  const what = below(5);
   if (what === 0 && files.size > 8) {
     bench.content.releaseRecipe(ino);
     files.delete(ino);
   } else if (what === 1) {
     await bench.content.relocate(ino, oneIn(2) ? FAST : SLOW).catch((error: unknown) => {
+      assert.ok((error as NodeJS.ErrnoException).code !== undefined, String(error));
+    });
+  } else if (what === 4) {
+    const [from, to] = oneIn(2) ? [FAST, SLOW] : [SLOW, FAST];
+    await bench.content.evacuate(from, to).catch((error: unknown) => {
       assert.ok((error as NodeJS.ErrnoException).code !== undefined, String(error));
     });
   } else if (what === 2) {
