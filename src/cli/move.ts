@@ -42,7 +42,7 @@ function run(kind: 'promote' | 'demote', invocation: Invocation) {
 }
 
 /** Draws the bar, and says once of each thing that it is waited for. */
-function follower(output: Output): (progress: MoveProgress) => void {
+export function follower(output: Output): (progress: MoveProgress) => void {
   const said = new Set<string>();
   return ({ done, total, finished, files, waits }) => {
     if (waits !== null && !said.has(waits.for) && !output.json) {

@@ -2,6 +2,8 @@
 import { ExitCode, usageError } from '../config/errors.js';
 import { didYouMean } from '../config/suggest.js';
 import type {
+  DrainDocument,
+  MoveProgress,
   StatusDocument,
   TierListDocument,
   TiersChangedDocument,
@@ -10,7 +12,10 @@ import type { TierChange } from '../tiers/tier-changes.js';
 import type { TierConfig } from '../tiers/types.js';
 import { readVolume } from '../tiers/volume.js';
 import { capacityText, parseCapacity, parseMedium, parseTier, TIER_FORM } from './init.js';
-import { mountFor, type Mounted } from './locate.js';
+import { formatSize } from '../config/units.js';
+import { ask } from '../daemon/client.js';
+import { mountFor, namedMount, type Mounted } from './locate.js';
+import { follower } from './move.js';
 import { table } from './output.js';
 import { askMount } from './requests.js';
 import type { Flag, Invocation, Verb } from './verb.js';
@@ -19,6 +24,8 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   before: { type: 'string', value: 'TIER', help: 'add: as the next faster one' },
   after: { type: 'string', value: 'TIER', help: 'add: as the next slower one' },
   capacity: { type: 'string', value: 'SIZE|none', help: 'set: how much of it is used; none: all' },
+  to: { type: 'string', value: 'TIER', help: 'drain: where all that is on it goes' },
+  wait: { type: 'boolean', help: 'drain: return when it is empty, as it does anyway' },
   path: { type: 'string', value: 'DIR', help: 'set: where it is now, with all that it had' },
   medium: { type: 'string', value: 'nvme|ssd|hdd', help: 'set: what kind of disk it is' },
   name: { type: 'string', value: 'NEW', help: 'set: what it is called from now on' },
@@ -46,18 +53,22 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     words: [2, 2],
     run: set,
   },
+  drain: { form: 'MOUNTPOINT NAME --to TIER', flags: ['to', 'wait'], words: [2, 2], run: drain },
+  remove: { form: 'VOLUME NAME', flags: [], words: [2, 2], run: remove },
 };
 
 export const tierVerb: Verb = {
   name: 'tier',
-  usage: 'list|add|set ...',
-  summary: 'the disks of a volume: list them, add one, change one',
+  usage: 'list|add|set|drain|remove ...',
+  summary: 'the disks of a volume: list them, add, change, empty or remove one',
   details: [
     ...Object.entries(ACTIONS).map(([name, { form }]) => `  coral-reef tier ${name} ${form}`),
     '',
-    'add and set change a volume that is not mounted. A new tier stands after the last one whose medium is as fast or',
+    'add, set and remove change a volume that is not mounted. A new tier stands after the last one whose medium is as fast or',
     'faster; new files go to the first tier. --path is for a disk that is mounted elsewhere now, or was copied to another',
     'one as a whole (rsync -aSX). Options, rules and fstab lines that name a tier are not changed by --name; pins are.',
+    'drain empties a tier of a mounted volume, to a faster or slower one, and goes on though the command is ended; the',
+    'tier takes nothing new until the volume is unmounted. remove takes out a tier that is empty.',
   ],
   flags: FLAGS,
   arity: [1, Infinity],
@@ -73,11 +84,11 @@ export const tierVerb: Verb = {
   },
 };
 
-function checkForm(name: string, words: readonly string[], { text }: Invocation): void {
+function checkForm(name: string, words: readonly string[], { text, has }: Invocation): void {
   const { form, flags, words: bounds } = ACTIONS[name];
   const usage = `Usage: coral-reef tier ${name} ${form}`;
   const foreign = Object.keys(FLAGS).find(
-    (flag) => text(flag) !== undefined && !flags.includes(flag),
+    (flag) => (text(flag) !== undefined || has(flag)) && !flags.includes(flag),
   );
   if (foreign !== undefined) throw usageError(`tier ${name} has no --${foreign}. ${usage}`);
   if (words.length < bounds[0]) throw usageError(`something is missing. ${usage}`);
@@ -130,6 +141,26 @@ async function set([volume, name]: string[], invocation: Invocation): Promise<Ex
   const { changeTierOf } = await import('../daemon/volume-tiers.js');
   const document = await changeTierOf(volume, name, change);
   tell(document, `Changed tier ${name} of`, invocation.output);
+  return ExitCode.done;
+}
+
+async function drain([mountpoint, tier]: string[], invocation: Invocation): Promise<ExitCode> {
+  const { text, output } = invocation;
+  const { volume, mountpoint: at } = namedMount(mountpoint);
+  const follow = follower(output);
+  const args = { tier, to: text('to') ?? null };
+  const answer = await ask(volume, at, 'drain', args, (value) => follow(value as MoveProgress));
+  output.endProgress();
+  output.result(answer as DrainDocument, ({ to, files, bytes, packedBytes }) => [
+    `Emptied tier ${tier}: ${files} files, ${formatSize(bytes)} plain and ${formatSize(packedBytes)} packed, went to ${to}`,
+    `Take it out: coral-reef unmount ${at} && coral-reef tier remove ${volume} ${tier}`,
+  ]);
+  return ExitCode.done;
+}
+
+async function remove([volume, name]: string[], { output }: Invocation): Promise<ExitCode> {
+  const { removeTierFrom } = await import('../daemon/volume-tiers.js');
+  tell(await removeTierFrom(volume, name), `Took tier ${name} out of`, output);
   return ExitCode.done;
 }
 

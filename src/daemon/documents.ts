@@ -230,6 +230,19 @@ export interface CheckDocument {
   problems: Problem[];
 }
 
+/** `tier drain`. */
+export interface DrainDocument {
+  mountpoint: string;
+  tier: string;
+  to: string;
+  /** That were served from there, or packed there. */
+  files: number;
+  /** Of plain files that moved. */
+  bytes: number;
+  /** Of packs. */
+  packedBytes: number;
+}
+
 /** `tier list`. */
 export interface TierListDocument {
   volume: string;
@@ -239,11 +252,11 @@ export interface TierListDocument {
   tiers: (TierConfig & { state: TierState; problem: string | null })[];
 }
 
-/** `tier add` and `tier set`. */
+/** `tier add`, `tier set` and `tier remove`. */
 export interface TiersChangedDocument {
   volume: string;
-  /** The one that was added or changed. */
-  tier: TierConfig;
+  /** The one that was added or changed; null where one was taken out. */
+  tier: TierConfig | null;
   tiers: TierConfig[];
   /** What has to be done before the next mount, one line each. */
   warnings: string[];

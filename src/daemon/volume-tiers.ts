@@ -9,16 +9,20 @@ import { bytesOf, isCoralReef, mountAt, readMounts, shown } from '../config/moun
 import { checkTierNames } from '../config/settings.js';
 import { openContentStore } from '../content/content-store.js';
 import type { CheckDeps } from '../integrity/report.js';
-import { differingFrom, lackingOn } from '../integrity/tier-contents.js';
+import { differingFrom, lackingOn, remainingOn } from '../integrity/tier-contents.js';
+import { openJournal } from '../migration/journal.js';
 import { openNamespace } from '../namespace/namespace.js';
 import { openForegroundLog } from '../observe/log.js';
 import { DATA_FILE } from '../store/files.js';
 import { openStore } from '../store/store.js';
 import { unusable, writeProblem } from '../tiers/directory.js';
+import { notedGeneration } from '../tiers/generation.js';
 import { readMarker } from '../tiers/marker.js';
 import {
   addTier,
   changeTier,
+  removable,
+  removeTier,
   tierNamed,
   type Place,
   type TierChange,
@@ -52,6 +56,38 @@ export function changeTierOf(
   });
 }
 
+/** Only where nothing of the volume is on it any more. @throws CoralError; the volume is as before */
+export function removeTierFrom(typed: string, name: string): Promise<TiersChangedDocument> {
+  return changed(typed, name, async (directory, volume) => {
+    await checkEmptied(directory, volume, removable(volume, name));
+    return removeTier(directory, volume, name);
+  });
+}
+
+/** @throws CoralError where something is left, or that can't be known */
+async function checkEmptied(
+  directory: string,
+  volume: VolumeConfig,
+  tier: TierConfig,
+): Promise<void> {
+  const { name } = tier;
+  const problem = await openProblem(tier, volume.id);
+  if (problem) throw unusable(`${problem.text}. Only a tier that is there can be taken out`);
+  const found = await lookAt(directory, volume, tier, async (deps) => {
+    const moves = openJournal(deps.store).all();
+    const cut = moves.some(({ record }) => [record.source, record.target].includes(tier.id));
+    return [...(await remainingOn(deps)), ...(cut ? ['moves that a crash cut off'] : [])];
+  });
+  if (found === undefined && (await notedGeneration(tier.path)) > 0) {
+    throw unusable(`${directory}: what is on tier ${name} stands in its namespace, which is gone`);
+  }
+  if (!found?.length) return;
+  throw unusable(
+    `tier ${name} of ${directory} can't be taken out: there still are ${found.join(', ')}. ` +
+      `Mount it, empty the tier: coral-reef tier drain MOUNTPOINT ${name} --to TIER, and unmount it`,
+  );
+}
+
 /** Of a volume that is not mounted: how each tier would be found. */
 export async function tiersOf(typed: string): Promise<TierListDocument> {
   const directory = volumeDirectory(typed);
@@ -83,7 +119,7 @@ async function changed(
   const lock = await lockVolume(directory, null);
   try {
     const volume = await change(directory, await readVolume(directory));
-    const tier = tierNamed(volume, name);
+    const tier = volume.tiers.find((one) => one.name === name) ?? null;
     const warnings = await complaints(directory, volume);
     return { volume: directory, tier, tiers: volume.tiers, warnings };
   } finally {
@@ -141,7 +177,7 @@ async function checkContents(
     if (lacking.length > 0 || !(await isSameTier(tier, volume.id))) return lacking;
     return differingFrom(deps, tier.path);
   });
-  if (found.length === 0) return;
+  if (!found?.length) return;
   const more = found.length === 1 ? '' : ` (and ${found.length - 1} more)`;
   throw unusable(
     `tier ${name}: ${moved.path} has not all that the volume has on this tier: ${found[0]}${more}. ` +
@@ -159,15 +195,15 @@ async function isSameTier(tier: TierConfig, volumeId: string): Promise<boolean> 
   );
 }
 
-/** Opens what knows of one tier's files. Without a database nobody knows, and nothing is said. */
+/** Opens what knows of one tier's files. Undefined without a database: nobody knows. */
 async function lookAt(
   directory: string,
   volume: VolumeConfig,
   tier: TierConfig,
   look: (deps: CheckDeps) => Promise<string[]>,
-): Promise<string[]> {
+): Promise<string[] | undefined> {
   const place = join(directory, 'namespace');
-  if (!(await isFilled(join(place, DATA_FILE)))) return [];
+  if (!(await isFilled(join(place, DATA_FILE)))) return undefined;
   const log = openForegroundLog('warn', (text) => process.stderr.write(text));
   const only = { ...volume, tiers: [tier] };
   const store = await openStore(place, { create: false }).catch((error: unknown) => {

@@ -8,7 +8,7 @@
  * nobody recorded is removed too.
  */
 import { native } from '../native.js';
-import type { Tier } from '../tiers/types.js';
+import { isWritable, type Tier } from '../tiers/types.js';
 import type { Context } from './context.js';
 
 const BACKING_MODE = 0o600;
@@ -84,7 +84,7 @@ export class Spares {
     if (inos.length === 0) return;
     let removed = true;
     for (const tier of ctx.tiers.tiers) {
-      if (tier.state === 'ok') {
+      if (isWritable(tier)) {
         await native.removeFiles(inos.map((ino) => ctx.tiers.backingPath(tier, ino)));
       } else {
         removed = false; // its note is needed until the tier is back

@@ -2,7 +2,7 @@
  * Changes to the tiers of a volume that there is. Whoever calls holds the volume's lock, and nobody has it mounted. A crash
  * leaves the old volume or the new one, and the same call again does what is left. Write order: README.md here.
  */
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rm, rmdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { errnoName, reasonOf, usageError } from '../config/errors.js';
 import { didYouMean } from '../config/suggest.js';
@@ -94,6 +94,44 @@ export async function changeTier(
   return next;
 }
 
+/**
+ * Takes a tier out of the volume, and from its directory what says that it was one. Nothing of the volume is on it: that is
+ * for the caller to know. @returns the volume as it is then @throws CoralError; the volume is as before
+ */
+export async function removeTier(
+  directory: string,
+  volume: VolumeConfig,
+  name: string,
+): Promise<VolumeConfig> {
+  const tier = removable(volume, name);
+  await checkMarker(volume, tier);
+  const tiers = volume.tiers.filter((one) => one !== tier);
+  const next = { ...volume, tiers, nextTier: nextNumber(volume) };
+  await replaceVolume(directory, next);
+  await forgetTree(tier.path).catch(() => {});
+  return next;
+}
+
+/** @throws usage error */
+export function removable(volume: VolumeConfig, name: string): TierConfig {
+  const tier = tierNamed(volume, name);
+  if (volume.tiers.length > 1) return tier;
+  throw usageError(`tier ${name} is the only one of the volume. Add another one first`);
+}
+
+/** What is not of a tier without files stays, and so do the directories around it. */
+async function forgetTree(directory: string): Promise<void> {
+  const tree = treePath(directory);
+  for (const file of ['namespace-copy/data.mdb', 'generation.json', 'tier.json']) {
+    await rm(`${tree}/${file}`, { force: true });
+  }
+  const buckets = await readdir(`${tree}/files`);
+  for (const name of buckets) await rmdir(`${tree}/files/${name}`).catch(() => {});
+  for (const name of ['files', 'packs', 'incoming', 'namespace-copy', '']) {
+    await rmdir(`${tree}/${name}`).catch(() => {});
+  }
+}
+
 /** @throws usage error where the volume has none of that name */
 export function tierNamed({ tiers }: Pick<VolumeConfig, 'tiers'>, name: string): TierConfig {
   const tier = tiers.find((one) => one.name === name);
@@ -112,8 +150,12 @@ function checkNewName({ tiers }: VolumeConfig, name: string): void {
   throw usageError(`the volume has a tier ${name} already; it has ${names}. Choose another name`);
 }
 
-function nextId({ tiers, nextTier = 1 }: VolumeConfig): number {
-  const id = Math.max(nextTier, ...tiers.map((tier) => tier.id + 1));
+function nextNumber({ tiers, nextTier = 1 }: VolumeConfig): number {
+  return Math.max(nextTier, ...tiers.map((tier) => tier.id + 1));
+}
+
+function nextId(volume: VolumeConfig): number {
+  const id = nextNumber(volume);
   if (id <= MAX_TIERS) return id;
   throw unusable(
     `a volume has at most ${MAX_TIERS} tiers in its life, and no number is given twice: change one of its tiers instead`,
@@ -161,7 +203,7 @@ async function takenOver(directory: string, volume: VolumeConfig, tier: NewTier)
 }
 
 /** What the tree there holds beside its marker; undefined where there is none. @throws CoralError */
-async function filesIn(directory: string): Promise<string[] | undefined> {
+export async function filesIn(directory: string): Promise<string[] | undefined> {
   const tree = treePath(directory);
   const marker = markerPath(directory);
   try {

@@ -13,7 +13,15 @@ import { openAccount, type Account, type AccountKind } from './account.js';
 import { directoryProblem, overlapProblem, unusable, writeProblem } from './directory.js';
 import { markerProblem, readMarker, treePath } from './marker.js';
 import { createSpaceProbe, type SpaceProbe } from './space.js';
-import type { Tier, TierConfig, TierSet, TierState, TierUsage, VolumeConfig } from './types.js';
+import {
+  isWritable,
+  type Tier,
+  type TierConfig,
+  type TierSet,
+  type TierState,
+  type TierUsage,
+  type VolumeConfig,
+} from './types.js';
 import { makeTierDirectories } from './volume.js';
 
 /** Below this much free space a tier takes no new data: bytes, or a share of a small tier. */
@@ -42,6 +50,7 @@ interface OpenTier extends TierConfig, Tier {
   sharesExtents: boolean;
   readonly account: Account;
   readonly space: SpaceProbe;
+  draining: boolean;
   fullUntil: number;
   /** Bytes that seemed to be available then. */
   seemedFree: number;
@@ -110,6 +119,7 @@ function openTier(config: TierConfig, store: Store): OpenTier {
     sharesExtents: false,
     account: openAccount(store, config.id),
     space: createSpaceProbe(config.path),
+    draining: false,
     fullUntil: 0,
     seemedFree: 0,
   };
@@ -227,6 +237,12 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
       full.seemedFree = full.space.readAnew().available;
       if (full.state === 'ok') report(full, 'full', fullText(full));
     },
+    setDraining(tier, draining) {
+      const one = own(tier);
+      one.draining = draining;
+      if (draining && isWritable(one)) report(one, 'full', fullText(one));
+      else if (one.state === 'full' && !isFull(one)) report(one, 'ok', null);
+    },
     refresh,
     async setReadOnly(wanted) {
       const there = tiers.filter((tier) => tier.state !== 'missing');
@@ -261,6 +277,7 @@ function placeable(tier: OpenTier, used: number): number {
 }
 
 function isFull(tier: OpenTier): boolean {
+  if (tier.draining) return true;
   const { used, capacity } = usageOf(tier);
   const reserve = Math.min(RESERVE_BYTES, capacity * RESERVE_SHARE);
   if (placeable(tier, used) < reserve) return true;
@@ -268,5 +285,6 @@ function isFull(tier: OpenTier): boolean {
 }
 
 function fullText(tier: OpenTier): string {
+  if (tier.draining) return `tier ${tier.name} takes nothing new: it was told to be emptied`;
   return `tier ${tier.name}: ${tier.path} is full; free space there, or raise its capacity`;
 }

@@ -95,6 +95,11 @@ export interface TierSet {
    */
   noteFull(tier: Tier): void;
   /**
+   * While a tier is being emptied it counts as full, whatever room it has: it takes no new data, and gives its own away.
+   * Until the volume is closed, or that is taken back.
+   */
+  setDraining(tier: Tier, draining: boolean): void;
+  /**
    * Before a decision about where data goes: looks anew at tiers that are full, in this turn. Free otherwise.
    */
   lookAtFull(): void;

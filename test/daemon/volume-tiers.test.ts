@@ -63,7 +63,7 @@ test('tiers change only while nobody uses the volume', async (context) => {
   lock.release();
   const { tiers, tier } = await adding;
   assert.deepEqual((await readVolume(directory)).tiers, tiers);
-  assert.equal(tier.name, 'more');
+  assert.equal(tier?.name, 'more');
   assert.equal(await openLocks(directory), 0);
 });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { CoralError } from '../../src/config/errors.js';
 import { readMarker } from '../../src/tiers/marker.js';
-import { addTier, changeTier, type Place } from '../../src/tiers/tier-changes.js';
+import { addTier, changeTier, removeTier, type Place } from '../../src/tiers/tier-changes.js';
 import type { Medium, VolumeConfig } from '../../src/tiers/types.js';
 import { createVolume, makeTierDirectories, readVolume } from '../../src/tiers/volume.js';
 import { makeVolume, temporaryDirectory, tierDirectories } from './volume-dirs.js';
@@ -316,4 +316,64 @@ test('a tier is looked for elsewhere only where its own marker is', async (t) =>
   const moved = await changeTier(directory, volume, 'hdd', { path: join(root, 'moved') });
   assert.equal(moved.tiers[1].path, join(root, 'moved'));
   assert.deepEqual(await readVolume(directory), moved);
+});
+
+test('a tier is taken out with what says that it was one, and its number is not used again', async (t) => {
+  const made = await make(t, 'nvme', 'ssd', 'hdd');
+  const { root, directory, volume } = made;
+  await mkdir(join(root, 'hdd/.coral-reef/namespace-copy'));
+  await writeFile(join(root, 'hdd/.coral-reef/namespace-copy/data.mdb'), 'a copy');
+  await writeFile(join(root, 'hdd/mine'), 'not of the volume');
+  const without = await removeTier(directory, volume, 'hdd');
+  assert.deepEqual(await readVolume(directory), {
+    ...volume,
+    tiers: volume.tiers.slice(0, 2),
+    nextTier: 4,
+  });
+  await absent(join(root, 'hdd/.coral-reef'));
+  assert.equal(await readFile(join(root, 'hdd/mine'), 'utf8'), 'not of the volume');
+  assert.equal((await add(made)).tiers.at(-1)?.id, 4);
+  const left = await removeTier(directory, without, 'ssd');
+  await assert.rejects(removeTier(directory, left, 'nvme'), refused(2, /is the only one/));
+});
+
+test('what a tier that is taken out has beside its own stays there', async (t) => {
+  const { root, directory, volume } = await make(t, 'nvme', 'hdd');
+  const tree = join(root, 'hdd/.coral-reef');
+  await mkdir(`${tree}/namespace-copy`);
+  await writeFile(`${tree}/namespace-copy/data.mdb.1`, 'an older copy');
+  await writeFile(`${tree}/packs/00000001.pack`, 'a pack');
+  await removeTier(directory, volume, 'hdd');
+  assert.equal(await readFile(`${tree}/packs/00000001.pack`, 'utf8'), 'a pack');
+  assert.equal(await readFile(`${tree}/namespace-copy/data.mdb.1`, 'utf8'), 'an older copy');
+  assert.equal((await readMarker(join(root, 'hdd'))).kind, 'absent');
+});
+
+test('a tier that can not be taken out of the list keeps its marker', async (t) => {
+  const { root, directory, volume } = await make(t, 'nvme', 'hdd');
+  await mkdir(join(directory, 'volume.json.new'));
+  await assert.rejects(removeTier(directory, volume, 'hdd'), refused(4, /can't be written/));
+  assert.equal((await readMarker(join(root, 'hdd'))).kind, 'marker');
+  assert.deepEqual(await readVolume(directory), volume);
+  await rm(join(root, 'hdd/.coral-reef/tier.json'));
+  await assert.rejects(removeTier(directory, volume, 'hdd'), refused(4, /has no marker/));
+});
+
+test('a tier that is being emptied takes nothing new, whatever room it has', async (t) => {
+  const { open } = await makeVolume(t, 'nvme', 'hdd');
+  const set = await open();
+  const tier = set.byName('hdd')!;
+  set.setDraining(tier, true);
+  for (const look of [
+    () => set.lookAtFull(),
+    () => set.refresh(),
+    () => set.accountPlain(tier, -1),
+  ]) {
+    await Promise.resolve(look());
+    set.lookAtFull();
+    assert.equal(tier.state, 'full');
+  }
+  assert.match(tier.problem ?? '', /takes nothing new: it was told to be emptied/);
+  set.setDraining(tier, false);
+  assert.deepEqual([tier.state, tier.problem], ['ok', null]);
 });

@@ -71,13 +71,16 @@ export function textArgument(args: Record<string, unknown>, name: string): strin
 export function tierArgument(tiers: TierSet, args: Record<string, unknown>): Tier | undefined {
   const name = args['to'];
   if (name === undefined || name === null) return undefined;
-  const tier = tiers.byName(String(name));
+  return namedTier(tiers, String(name), `--to ${String(name)}`);
+}
+
+/** `said` is how it was asked for. @throws CoralError */
+export function namedTier(tiers: TierSet, name: string, said = name): Tier {
+  const tier = tiers.byName(name);
   if (tier !== undefined) return tier;
   const known = tiers.tiers.map((one) => one.name);
-  const hint = didYouMean(String(name), known) || '.';
-  throw usageError(
-    `--to ${String(name)}: the volume has no such tier${hint} It has ${known.join(', ')}`,
-  );
+  const hint = didYouMean(name, known) || '.';
+  throw usageError(`${said}: the volume has no such tier${hint} It has ${known.join(', ')}`);
 }
 
 /** The tier of the nearest pin, its own or of a directory above; null for none. */

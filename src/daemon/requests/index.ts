@@ -9,6 +9,7 @@ import type { CopyControl } from '../../native.js';
 import type { Handlers, Progress } from '../control.js';
 import type { CheckDocument, MigrationDocument, PolicyDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
+import { createDrain } from './drain.js';
 import { explain } from './explain.js';
 import { mustBeWritable } from './find.js';
 import { gc } from './gc.js';
@@ -28,6 +29,7 @@ export function createHandlers(parts: Parts, stopping: CopyControl): Handlers {
     promote: (args, progress) => move('promote', parts, args, progress),
     demote: (args, progress) => move('demote', parts, args, progress),
     import: (args, progress, gone) => importFiles(parts, args, progress, gone),
+    drain: createDrain(parts, stopping),
     pin: (args) => pin(parts, args),
     unpin: (args) => unpin(parts, args),
     migration: (args) => migration(parts, args),

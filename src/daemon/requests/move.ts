@@ -96,7 +96,7 @@ function isThere(kind: MoveKind, parts: Parts, inode: Inode, tier: string, pack:
 }
 
 /** @throws CoralError with the first failure, after all have ended */
-async function follow(
+export async function follow(
   parts: Parts,
   jobs: readonly Job[],
   path: string,
