@@ -152,7 +152,7 @@ async function drain([mountpoint, tier]: string[], invocation: Invocation): Prom
   const answer = await ask(volume, at, 'drain', args, (value) => follow(value as MoveProgress));
   output.endProgress();
   output.result(answer as DrainDocument, ({ to, files, bytes, packedBytes }) => [
-    `Emptied tier ${tier}: ${files} files, ${formatSize(bytes)} plain and ${formatSize(packedBytes)} packed, went to ${to}`,
+    `Emptied tier ${tier}: ${files} file${files === 1 ? '' : 's'}, ${formatSize(bytes)} plain and ${formatSize(packedBytes)} packed, went to ${to}`,
     `Take it out: coral-reef unmount ${at} && coral-reef tier remove ${volume} ${tier}`,
   ]);
   return ExitCode.done;

@@ -62,11 +62,15 @@ export async function addTier(
   await replaceVolume(directory, reserved);
   const next = { ...reserved, tiers };
   await writeNext(directory, next);
+  let made = false;
   try {
+    // Somebody else's that has come just now is an error.
+    if (!taken) await mkdir(treePath(config.path), { mode: 0o700 });
+    made = !taken;
     await markTree(volume.id, config);
   } catch (error) {
     await rm(incomingPath(volumePath(directory)), { force: true }).catch(() => {});
-    if (!taken) await rm(treePath(config.path), { recursive: true, force: true }).catch(() => {});
+    if (made) await rm(treePath(config.path), { recursive: true, force: true }).catch(() => {});
     const why = `${treePath(config.path)} can't be made: ${reasonOf(error)}`;
     throw unusable(`tier ${tier.name}: ${why}; mend that, then add the tier again`);
   }
@@ -220,9 +224,6 @@ export async function filesIn(directory: string): Promise<string[] | undefined> 
 
 /** The marker first: of a tree that has none nobody knows where it comes from. */
 async function markTree(volumeId: string, tier: TierConfig): Promise<void> {
-  await mkdir(treePath(tier.path), { mode: 0o700 }).catch((error: unknown) => {
-    if (errnoName(error) !== 'EEXIST') throw error;
-  });
   await writeDurably(markerPath(tier.path), markerOf(volumeId, tier), 0o600);
   await makeTierDirectories(tier.path);
   await syncDirectory(tier.path);

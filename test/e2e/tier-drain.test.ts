@@ -165,6 +165,25 @@ scenario(
   },
 );
 
+scenario('a tier is emptied once moves go on', { mount: OPTIONS }, async (volume) => {
+  const sum = await put(volume.at('file'), noise(MiB, 1));
+  const packed = await put(volume.at('packed'), noise(MiB, 2));
+  await volume.demote('packed', 'nvme');
+  await volume.must('migration', 'pause', volume.mountpoint);
+  const draining = drain(volume, 'nvme', 'hdd');
+  await waitFor('it begins', async () => (await stateOf(volume, 'nvme'))?.state === 'full');
+  await sleep(1500);
+  const { plainBytes, packedBytes } = (await stateOf(volume, 'nvme'))!;
+  assert.ok(plainBytes >= MiB && packedBytes >= MiB);
+  await volume.must('migration', 'resume', volume.mountpoint);
+  const { code, stderr } = await draining;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /moves stand still; coral-reef migration resume .* lets them go on/);
+  assert.equal(await digestFile(volume.at('file')), sum);
+  assert.equal(await digestFile(volume.at('packed')), packed);
+  await nothingIsWrong(volume);
+});
+
 scenario(
   'a tier that can not be emptied says why, and is used as before',
   { mount: OPTIONS, capacity: { ssd: '4MiB' } },

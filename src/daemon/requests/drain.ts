@@ -34,7 +34,9 @@ interface Drain {
   stopping: CopyControl;
   progress: Progress;
   /** Since it began: files and their bytes, and bytes of packs. */
-  moved: { files: number; bytes: number; packedBytes: number };
+  moved: { bytes: number; packedBytes: number };
+  /** Inode numbers of those that were there. */
+  files: Set<number>;
   /** Whether the last round changed anything, or something is waited for. */
   changed: boolean;
   /** Why a file did not move in it. */
@@ -51,9 +53,17 @@ export function createDrain(parts: Parts, stopping: CopyControl): Handler {
     busy = from;
     try {
       await refusePins(parts, from);
-      const moved = { files: 0, bytes: 0, packedBytes: 0 };
-      const work = { parts, from, to, stopping, progress, moved, changed: false, failure: null };
-      return await drain(work);
+      return await drain({
+        parts,
+        from,
+        to,
+        stopping,
+        progress,
+        moved: { bytes: 0, packedBytes: 0 },
+        files: new Set(),
+        changed: false,
+        failure: null,
+      });
     } finally {
       busy = undefined;
     }
@@ -87,7 +97,7 @@ async function refusePins({ namespace, plan }: Parts, from: Tier): Promise<void>
 }
 
 async function drain(work: Drain): Promise<DrainDocument> {
-  const { parts, from, to, moved } = work;
+  const { parts, from, to, moved, files } = work;
   parts.tiers.setDraining(from, true);
   try {
     for (let idle = 0; !(await isEmptied(work)); idle++) {
@@ -96,7 +106,13 @@ async function drain(work: Drain): Promise<DrainDocument> {
       await delay(ROUND_MS);
     }
     await parts.store.commit();
-    return { mountpoint: parts.plan.mountpoint, tier: from.name, to: to.name, ...moved };
+    return {
+      mountpoint: parts.plan.mountpoint,
+      tier: from.name,
+      to: to.name,
+      files: files.size,
+      ...moved,
+    };
   } catch (error) {
     parts.tiers.setDraining(from, false);
     throw error;
@@ -106,22 +122,30 @@ async function drain(work: Drain): Promise<DrainDocument> {
 /** One round. @returns whether nothing is left */
 async function isEmptied(work: Drain): Promise<boolean> {
   const { filesystem, content } = work.parts;
-  await untilAllowed(work);
-  const before = JSON.stringify(work.moved);
-  await movePlain(work);
-  await movePacked(work);
-  await relabel(work);
-  await filesystem.releaseDeleted();
+  const before = sumOf(work);
+  const steps = [
+    () => movePlain(work),
+    () => movePacked(work),
+    () => relabel(work),
+    () => filesystem.releaseDeleted(),
+    () => content.reclaimAll(),
+  ];
+  for (const step of steps) {
+    await untilAllowed(work);
+    await step();
+  }
   checkGoingOn(work);
-  await content.reclaimAll();
   const left = await leftOn(work);
   checkGoingOn(work);
   // A deleted file that a program has open goes when it is closed, and a move that began before comes to an end.
   const waits = (left.files > 0 && left.files === left.deleted) || isArriving(work);
   if (waits) tell(work, { for: 'open', text: `${left.path ?? work.from.name} is still in use` });
-  work.changed = waits || JSON.stringify(work.moved) !== before;
+  work.changed = waits || sumOf(work) !== before;
   return !waits && left.files === 0 && bytesOn(work) === 0 && packsOn(work).length === 0;
 }
+
+/** Grows with all that happens. */
+const sumOf = ({ moved, files }: Drain): number => moved.bytes + moved.packedBytes + files.size;
 
 function isArriving({ parts, from }: Drain): boolean {
   const { running } = parts.migration.status();
@@ -148,9 +172,15 @@ async function untilAllowed(work: Drain): Promise<void> {
   }
 }
 
-function tell({ progress, moved }: Drain, waits: MoveProgress['waits']): void {
-  const { files, bytes } = moved;
-  progress({ done: bytes, total: bytes, finished: files, files, waits } satisfies MoveProgress);
+function tell({ progress, moved, files }: Drain, waits: MoveProgress['waits']): void {
+  const [{ bytes }, { size }] = [moved, files];
+  progress({
+    done: bytes,
+    total: bytes,
+    finished: size,
+    files: size,
+    waits,
+  } satisfies MoveProgress);
 }
 
 async function movePlain(work: Drain): Promise<void> {
@@ -167,9 +197,9 @@ async function movePlain(work: Drain): Promise<void> {
   await follow(parts, jobs, parts.plan.mountpoint, work.progress).catch((error: unknown) => {
     work.failure = (error as Error).message;
   });
-  for (const { state, total } of jobs) {
+  for (const { state, total, ino } of jobs) {
     if (state !== 'done') continue;
-    moved.files += 1;
+    work.files.add(ino);
     moved.bytes += total;
   }
 }
@@ -190,7 +220,7 @@ async function movePacked(work: Drain): Promise<void> {
   const total = liveOn(work);
   const timer = setInterval(() => {
     const done = Math.max(0, total - liveOn(work));
-    const files = { finished: moved.files, files: moved.files };
+    const files = { finished: work.files.size, files: work.files.size };
     work.progress({ done, total, ...files, waits: null } satisfies MoveProgress);
   }, PROGRESS_MS);
   try {
@@ -216,7 +246,7 @@ async function relabel(work: Drain): Promise<void> {
     if (inode?.packedTier !== from.id || liveOn(work) > 0) continue;
     inode.packedTier = to.id;
     namespace.update(inode);
-    work.moved.files += 1;
+    work.files.add(ino);
     if (filesystem.activity.handles(ino).total === 0) filesystem.activity.moved(ino, 'attributes');
   }
 }
