@@ -1,6 +1,8 @@
-/** `tier`: the disks of a volume: which they are, add one, change what is recorded of one. */
+/** `tier`: the disks of a volume: which they are; add one, change what is recorded of one, empty one, take it out. */
 import { ExitCode, usageError } from '../config/errors.js';
 import { didYouMean } from '../config/suggest.js';
+import { formatSize } from '../config/units.js';
+import { ask } from '../daemon/client.js';
 import type {
   DrainDocument,
   MoveProgress,
@@ -12,8 +14,6 @@ import type { TierChange } from '../tiers/tier-changes.js';
 import type { TierConfig } from '../tiers/types.js';
 import { readVolume } from '../tiers/volume.js';
 import { capacityText, parseCapacity, parseMedium, parseTier, TIER_FORM } from './init.js';
-import { formatSize } from '../config/units.js';
-import { ask } from '../daemon/client.js';
 import { mountFor, namedMount, type Mounted } from './locate.js';
 import { follower } from './move.js';
 import { table } from './output.js';

@@ -16,11 +16,11 @@ import { openForegroundLog } from '../observe/log.js';
 import { DATA_FILE } from '../store/files.js';
 import { openStore } from '../store/store.js';
 import { unusable, writeProblem } from '../tiers/directory.js';
-import { notedGeneration } from '../tiers/generation.js';
 import { readMarker } from '../tiers/marker.js';
 import {
   addTier,
   changeTier,
+  filesIn,
   removable,
   removeTier,
   tierNamed,
@@ -78,8 +78,10 @@ async function checkEmptied(
     const cut = moves.some(({ record }) => [record.source, record.target].includes(tier.id));
     return [...(await remainingOn(deps)), ...(cut ? ['moves that a crash cut off'] : [])];
   });
-  if (found === undefined && (await notedGeneration(tier.path)) > 0) {
-    throw unusable(`${directory}: what is on tier ${name} stands in its namespace, which is gone`);
+  if (found === undefined && (await filesIn(tier.path))?.length !== 0) {
+    throw unusable(
+      `${directory}: what is on tier ${name} stands in its namespace, which is gone; put a copy of it in place and mount the volume first`,
+    );
   }
   if (!found?.length) return;
   throw unusable(

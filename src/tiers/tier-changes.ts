@@ -206,7 +206,7 @@ async function takenOver(directory: string, volume: VolumeConfig, tier: NewTier)
   );
 }
 
-/** What the tree there holds beside its marker; undefined where there is none. @throws CoralError */
+/** Paths of what the tree there holds beside its marker; undefined where there is none. @throws CoralError */
 export async function filesIn(directory: string): Promise<string[] | undefined> {
   const tree = treePath(directory);
   const marker = markerPath(directory);

@@ -255,6 +255,35 @@ scenario('a tier with anything on it is not taken out', { mount: OPTIONS }, asyn
   refused(await remove('hdd'), UNUSABLE, /has lost its marker/);
 });
 
+scenario(
+  'a tier is not taken out where the namespace that knows what is on it is gone',
+  { mount: null },
+  async (volume) => {
+    const remove = () => volume.run('tier', 'remove', volume.path, 'hdd');
+    await volume.must('tier', 'set', volume.path, 'ssd', '--capacity', '1G');
+    await volume.mount(OPTIONS);
+    const sum = await put(volume.at('file'), noise(MiB));
+    await volume.demote('file');
+    await volume.unmount();
+    const database = join(volume.path, 'namespace/data.mdb');
+    const saved = await readFile(database);
+    await rm(database);
+    refused(await remove(), UNUSABLE, /in its namespace, which is gone/);
+    await rm(join(volume.tier('hdd'), '.coral-reef/generation.json'));
+    refused(await remove(), UNUSABLE, /in its namespace, which is gone/);
+    await writeFile(database, saved);
+    refused(await remove(), UNUSABLE, /there still are 1 file, 1 pack/);
+    await volume.mount(OPTIONS);
+    assert.equal(await digestFile(volume.at('file')), sum);
+  },
+);
+
+scenario('a volume that was never mounted has nothing to lose', { mount: null }, async (volume) => {
+  await volume.must('tier', 'remove', volume.path, 'ssd');
+  await volume.mount();
+  assert.equal(await stateOf(volume, 'ssd'), undefined);
+});
+
 scenario('the only tier stays', { mount: OPTIONS }, async (volume) => {
   const sum = await put(volume.at('file'), noise(MiB));
   await volume.unmount();

@@ -230,6 +230,8 @@ test('where the new disk is full or read-only, the volume stays as it is', async
   await withTmpfs(path, 'size=1m,nr_inodes=100', async () => {
     await assert.rejects(add(made), refused(4, /tier new: .* can't be made: no space left/));
     await absent(`${path}/.coral-reef`);
+    // Used up before the tier was marked: a crash then leaves no second directory with it.
+    assert.equal((await readVolume(made.directory)).nextTier, 4);
     execFileSync('mount', ['-o', 'remount,ro', path]);
     await assert.rejects(add(made), refused(4, /is read-only; mount its disk for writing/));
   });
