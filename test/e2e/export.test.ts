@@ -1,6 +1,7 @@
 /** `export`: what people get out of a volume, whole, with all that belongs to it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { watch } from 'node:fs';
 import {
   chmod,
   mkdir,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { must, run, shell, waitFor } from '../../scripts/lib/process.js';
+import { must, run, shell } from '../../scripts/lib/process.js';
 import type { CopyDocument } from '../../src/daemon/documents.js';
 import { loopFilesystem } from '../loop-filesystem.js';
 import { isSparse, makeHardTree, sameForRsync, sameTree } from './carried-tree.js';
@@ -240,24 +241,34 @@ scenario(
   },
 );
 
+/** Resolves as soon as it has made anything in `to`. */
+async function startExport(from: string, to: string) {
+  const begun = new Promise<void>((resolve) => {
+    const watcher = watch(to, () => {
+      watcher.close();
+      resolve();
+    });
+  });
+  const child = spawn(program, ['export', from, to], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => (said += String(data)));
+  const ended = new Promise<{ code: number | null; said: string }>((resolve) => {
+    child.on('close', (code) => resolve({ code, said }));
+  });
+  await begun;
+  return { child, ended };
+}
+
 scenario(
   'Ctrl-C leaves whole files only, and the same command ends the work',
   STILL,
   async (volume) => {
     for (let i = 0; i < 300; i++) await put(volume.at(`in/${i % 7}/${i}`), noise(300_000, i));
     const out = await outside(volume);
-    const child = spawn(program, ['export', volume.at('in'), out], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let said = '';
-    child.stderr.on('data', (data: Buffer) => (said += String(data)));
-    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-    await waitFor('a file is there', async () => {
-      const names = await readdir(out, { recursive: true });
-      return names.length > 8;
-    });
+    const { child, ended } = await startExport(volume.at('in'), out);
     child.kill('SIGINT');
-    assert.equal(await ended, 1, said);
+    const { code, said } = await ended;
+    assert.equal(code, 1, said);
     assert.match(
       said,
       /stopped; \d+ files? exported so far .* whole\. To go on, repeat the command/,
@@ -265,6 +276,30 @@ scenario(
     assert.deepEqual(await parts(out), []);
     const { skipped, files } = await volume.json<CopyDocument>('export', volume.at('in'), out);
     assert.equal(skipped + files, 300);
+    await sameForRsync(volume.at('in'), join(out, 'in'));
+  },
+);
+
+scenario(
+  'an export whose daemon is gone says so once, and goes on when the volume is mounted again',
+  STILL,
+  async (volume) => {
+    for (let i = 0; i < 300; i++) await put(volume.at(`in/${i}`), noise(300_000, i));
+    await must('sync', [volume.at('in')]);
+    const out = await outside(volume);
+    const pid = await volume.daemonPid();
+    const { ended } = await startExport(volume.at('in'), out);
+    process.kill(pid, 'SIGKILL');
+    const { code, said } = await ended;
+    assert.equal(code, 1, said);
+    assert.match(
+      said,
+      /can't be read: nobody serves it any more; .* Mount the volume, then repeat/,
+    );
+    assert.equal(said.trim().split('\n').length, 1, said);
+    await volume.removeDeadMount();
+    await volume.mount(STILL.mount);
+    await volume.must('export', volume.at('in'), out);
     await sameForRsync(volume.at('in'), join(out, 'in'));
   },
 );

@@ -39,23 +39,27 @@ const S_IFMT = 0o170000;
 export function entryOf(
   stats: Float64Array,
   index: number,
-  place: Pick<Entry, 'source' | 'target' | 'folder'>,
+  source: string,
+  target: string,
+  folder?: Folder,
 ): Entry {
-  const of = (field: number) => stats[index * Stat.length + field];
-  const mode = of(Stat.mode);
+  const at = index * Stat.length;
+  const mode = stats[at + Stat.mode];
   return {
-    ...place,
+    source,
+    target,
+    folder,
     mode,
-    uid: of(Stat.uid),
-    gid: of(Stat.gid),
-    size: of(Stat.size),
-    atimeSec: of(Stat.atimeSec),
-    atimeNsec: of(Stat.atimeNsec),
-    mtimeSec: of(Stat.mtimeSec),
-    mtimeNsec: of(Stat.mtimeNsec),
-    dev: of(Stat.dev),
-    ino: of(Stat.ino),
-    nlink: of(Stat.nlink),
+    uid: stats[at + Stat.uid],
+    gid: stats[at + Stat.gid],
+    size: stats[at + Stat.size],
+    atimeSec: stats[at + Stat.atimeSec],
+    atimeNsec: stats[at + Stat.atimeNsec],
+    mtimeSec: stats[at + Stat.mtimeSec],
+    mtimeNsec: stats[at + Stat.mtimeNsec],
+    dev: stats[at + Stat.dev],
+    ino: stats[at + Stat.ino],
+    nlink: stats[at + Stat.nlink],
     errno: mode < 0 ? -mode : 0,
   };
 }

@@ -27,13 +27,17 @@ export function inTheWay({ source, target }: Entry, { verb }: CopyTarget): Faile
   return { path, error };
 }
 
-/** Why nothing that comes could work either; undefined where others may. */
-export function fatalReason(step: Step, error: unknown): string | undefined {
+/** What to say where nothing that comes could work either; undefined where others may. */
+export function stopFor({ source }: Entry, step: Step, error: unknown): Stop | undefined {
   const { code, syscall } = error as NodeJS.ErrnoException;
+  const side = step === 'read' ? `${shown(source)} can't be read: ` : '';
+  if (code === 'ENOTCONN' || code === 'ECONNABORTED') {
+    return { why: `${side}nobody serves it any more`, remedy: 'Mount the volume, then' };
+  }
   // What an extended attribute gives that is too long for the filesystem.
-  if (step === 'write' && syscall === 'setxattr') return undefined;
-  const ends = step === 'write' ? ['ENOSPC', 'EDQUOT'] : ['ENOTCONN', 'ECONNABORTED'];
-  return code !== undefined && ends.includes(code) ? reasonOf(error) : undefined;
+  if (step === 'read' || syscall === 'setxattr') return undefined;
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return isFull ? { why: reasonOf(error), remedy: 'Make room there, then' } : undefined;
 }
 
 /** What ended it early. */

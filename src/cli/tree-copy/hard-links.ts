@@ -10,6 +10,8 @@ interface First {
   left: number;
 }
 
+const NONE: readonly Entry[] = [];
+
 export class HardLinks {
   /** By device and inode, until all names were seen. */
   private readonly firsts = new Map<string, First>();
@@ -44,19 +46,21 @@ export class HardLinks {
   }
 
   /** There is a copy. @returns the names that waited for it */
-  copied(entry: Entry): Entry[] {
+  copied(entry: Entry): readonly Entry[] {
+    if (entry.nlink < 2) return NONE;
     const first = this.firsts.get(keyOf(entry));
-    if (entry.nlink < 2 || first === undefined) return [];
+    if (first === undefined) return NONE;
     first.target ??= entry.target;
     this.forget(entry, first);
     return first.waiting.splice(0);
   }
 
   /** It can't be copied: the next name is tried by itself. @returns the names that waited for it */
-  lost(entry: Entry): Entry[] {
-    const first = entry.nlink < 2 ? undefined : this.firsts.get(keyOf(entry));
+  lost(entry: Entry): readonly Entry[] {
+    if (entry.nlink < 2) return NONE;
+    const first = this.firsts.get(keyOf(entry));
     this.firsts.delete(keyOf(entry));
-    return first?.waiting ?? [];
+    return first?.waiting ?? NONE;
   }
 
   private forget(entry: Entry, first: First): void {

@@ -98,7 +98,7 @@ function refuseSameMount({ path, real }: EntryPlace, { directory }: CopyTarget):
 }
 
 async function look(source: string, target: string): Promise<Entry> {
-  return entryOf(await native.lookAt([source]), 0, { source, target, folder: undefined });
+  return entryOf(await native.lookAt([source]), 0, source, target);
 }
 
 function reason({ errno }: Entry): string {

@@ -8,7 +8,6 @@ import { mkdirSync } from 'node:fs';
 import { link } from 'node:fs/promises';
 import { getSystemErrorName } from 'node:util';
 import { CoralError } from '../../config/errors.js';
-import { shown } from '../../config/mountinfo.js';
 import { native, type ExportedBatch } from '../../native.js';
 import type { Carrier } from './carrier.js';
 import {
@@ -21,14 +20,7 @@ import {
   type Entry,
   type Folder,
 } from './entry.js';
-import {
-  failureOf,
-  fatalReason,
-  inTheWay,
-  stoppedError,
-  type Failed,
-  type Stop,
-} from './failures.js';
+import { failureOf, inTheWay, stopFor, stoppedError, type Failed, type Stop } from './failures.js';
 import { HardLinks } from './hard-links.js';
 import { Lane } from './lane.js';
 import { walk, type Visitor } from './walk.js';
@@ -102,7 +94,8 @@ export class TreeCopy implements Visitor {
     const files = entries.filter((entry) => !isDirectory(entry));
     for (const entry of await this.absent(files, folder?.made === true)) {
       if (this.stopped) break;
-      await this.copyOrLink(entry);
+      const full = this.copyOrLink(entry);
+      if (full !== undefined) await full;
     }
     return directories;
   }
@@ -137,8 +130,7 @@ export class TreeCopy implements Visitor {
   }
 
   private async look({ target }: Entry): Promise<Entry> {
-    const place = { source: target, target, folder: undefined };
-    return entryOf(await native.lookAt([target]), 0, place);
+    return entryOf(await native.lookAt([target]), 0, target, target);
   }
 
   /** Those to be made. The others are done: the same is there, or something that is in the way. */
@@ -147,7 +139,7 @@ export class TreeCopy implements Visitor {
     if (isNew || found.length === 0) return found;
     const stats = await native.lookAt(found.map(({ target }) => target));
     return found.filter((entry, index) => {
-      const there = entryOf(stats, index, { ...entry, source: entry.target });
+      const there = entryOf(stats, index, entry.target, entry.target);
       return there.errno !== 0 || !this.isThere(entry, there);
     });
   }
@@ -172,21 +164,20 @@ export class TreeCopy implements Visitor {
     return true;
   }
 
-  private async copyOrLink(entry: Entry): Promise<void> {
+  /** A promise only where something is to be waited for: mostly nothing is. */
+  private copyOrLink(entry: Entry): Promise<void> | undefined {
     const next = this.links.name(entry);
-    if (next === undefined) return;
+    if (next === undefined) return undefined;
     if (next !== 'copy') return this.small.add(() => this.link(entry, next.target));
-    await this.copy(entry);
-  }
-
-  private async copy(entry: Entry): Promise<void> {
     if (isRegular(entry) && entry.size >= LARGE_BYTES) {
       return this.large.add(() => this.make([entry]));
     }
     const { files, bytes } = this.carrier.batch;
-    if (this.batch.length === files || this.batchBytes + entry.size > bytes) await this.sendBatch();
+    const isFull = this.batch.length === files || this.batchBytes + entry.size > bytes;
+    const sent = isFull ? this.sendBatch() : undefined;
     this.batch.push(entry);
     this.batchBytes += entry.size;
+    return sent;
   }
 
   private async sendBatch(): Promise<void> {
@@ -203,9 +194,11 @@ export class TreeCopy implements Visitor {
     this.done.bytes += result.bytes;
     this.onWritten(result.bytes);
     for (const entry of entries) {
-      if (!failed.has(entry)) await this.made(entry);
-      this.leave(entry.folder);
+      if (failed.has(entry)) continue;
+      this.done.files += 1;
+      for (const name of this.links.copied(entry)) await this.link(name, entry.target);
     }
+    for (const entry of entries) this.leave(entry.folder);
   }
 
   /** Undefined where nothing can go on: then all of it ends. */
@@ -217,11 +210,6 @@ export class TreeCopy implements Visitor {
       this.stop(error.message, 'Then');
       return undefined;
     }
-  }
-
-  private async made(entry: Entry): Promise<void> {
-    this.done.files += 1;
-    for (const name of this.links.copied(entry)) await this.link(name, entry.target);
   }
 
   private failures(entries: readonly Entry[], result: ExportedBatch): Set<Entry> {
@@ -255,10 +243,10 @@ export class TreeCopy implements Visitor {
     folder.open -= 1;
     if (folder.open > 0) return;
     this.folders.push(folder);
-    if (this.folders.length >= FOLDER_BATCH) void this.sendFolders();
+    // Nobody waits for it: it takes no room that is worth a limit, and the lane keeps what it throws.
+    if (this.folders.length >= FOLDER_BATCH) this.sendFolders().catch(() => undefined);
   }
 
-  /** The walk does not wait for it: it takes no room that is worth a limit. */
   private async sendFolders(): Promise<void> {
     const folders = this.folders;
     this.folders = [];
@@ -274,10 +262,9 @@ export class TreeCopy implements Visitor {
 
   private fail(entry: Entry, step: 'read' | 'write', error: unknown): undefined {
     if ((error as NodeJS.ErrnoException).code === 'ECANCELED') return;
-    const fatal = fatalReason(step, error);
-    if (fatal === undefined) this.report(failureOf(entry, step, error));
-    else if (step === 'write') this.stop(fatal, 'Make room there, then');
-    else this.stop(`${shown(entry.source)} can't be read: ${fatal}`, 'Mount the volume, then');
+    const stop = stopFor(entry, step, error);
+    if (stop === undefined) this.report(failureOf(entry, step, error));
+    else this.stop(stop.why, stop.remedy);
   }
 
   private report(failed: Failed): undefined {

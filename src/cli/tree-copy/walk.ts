@@ -51,7 +51,7 @@ async function* slices(folder: Folder): AsyncGenerator<Entry[]> {
       const { names, stats, last } = await native.listDirectory(fd);
       ended = last;
       yield names.map((name, index) =>
-        entryOf(stats, index, { source: join(source, name), target: join(target, name), folder }),
+        entryOf(stats, index, join(source, name), join(target, name), folder),
       );
     }
   } finally {
