@@ -121,6 +121,7 @@ bool CopyExtents(FileCopy& copy, uint8_t* buffer, bool* ended) {
 bool CopyData(FileCopy& copy) {
   const auto buffer = TakeBuffer(kStep);
   bool ended = false;
+  if (copy.size >= kLarge) posix_fadvise(copy.in, 0, 0, POSIX_FADV_SEQUENTIAL);
   // Of a small file asking for holes would cost more than reading them.
   if (copy.size >= kLarge && copy.sparse && !CopyExtents(copy, buffer.get(), &ended)) return false;
   if (!CopySpan(copy, UINT64_MAX, buffer.get(), &ended)) return false;
