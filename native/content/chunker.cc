@@ -47,14 +47,25 @@ uint64_t MaskOf(uint32_t average, int extra) {
 size_t NextHit(const uint8_t* data, size_t from, size_t to, uint64_t mask, uint64_t& hash) {
   uint64_t h = hash;
   size_t i = from;
-  // Four bytes in a step keep the loop's own cost out of the chain of additions.
+  const auto hit = [&](uint64_t value, size_t position) {
+    hash = value;
+    return position;
+  };
+  // What four bytes add is summed up by itself: from step to step the hash waits for one shift and
+  // one addition.
   for (; i + 4 <= to; i += 4) {
-    for (size_t k = 0; k < 4; k++) {
-      h = (h << 1) + kGear[data[i + k]];
-      if ((h & mask) != 0) continue;
-      hash = h;
-      return i + k + 1;
-    }
+    const uint64_t one = kGear[data[i]];
+    const uint64_t two = (one << 1) + kGear[data[i + 1]];
+    const uint64_t three = (two << 1) + kGear[data[i + 2]];
+    const uint64_t four = (three << 1) + kGear[data[i + 3]];
+    const uint64_t h1 = (h << 1) + one;
+    const uint64_t h2 = (h << 2) + two;
+    const uint64_t h3 = (h << 3) + three;
+    h = (h << 4) + four;
+    if ((h1 & mask) == 0) return hit(h1, i + 1);
+    if ((h2 & mask) == 0) return hit(h2, i + 2);
+    if ((h3 & mask) == 0) return hit(h3, i + 3);
+    if ((h & mask) == 0) return hit(h, i + 4);
   }
   for (; i < to; i++) {
     h = (h << 1) + kGear[data[i]];
