@@ -1,5 +1,6 @@
 /** The documents that the daemon answers with and `--json` prints: stable field names, bytes, ISO 8601. */
 import type { Settings } from '../config/types.js';
+import type { FileAttributes } from '../filesystem/adding.js';
 import type { Problem } from '../integrity/report.js';
 import type { Failure, Job, MigrationStatus } from '../migration/types.js';
 import type { Placement, Temperature } from '../policy/types.js';
@@ -134,21 +135,13 @@ export interface MoveDocument {
 }
 
 /** A regular file that is to be imported: what lstat(2) says of it, and where it goes. Paths are bytes in latin1. */
-export interface ImportedFile {
+export interface ImportedFile extends FileAttributes {
   /** Absolute, where it is. */
   source: string;
   dev: number;
   ino: number;
   /** Bytes. */
   size: number;
-  /** Permissions with set-id bits. */
-  mode: number;
-  uid: number;
-  gid: number;
-  atimeSec: number;
-  atimeNsec: number;
-  mtimeSec: number;
-  mtimeNsec: number;
   /** Below the mount. Its directory is there, and nothing of that name. */
   path: string;
 }

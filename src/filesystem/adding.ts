@@ -6,10 +6,8 @@ import type { Context } from './context.js';
 import { addFirstName, freeName } from './entries.js';
 import { PERMISSIONS, S_IFREG } from './modes.js';
 
-/** What `cp -a` would keep of a file, and where its data is. */
-export interface AddedFile {
-  parent: number;
-  name: Name;
+/** What `cp -a` would keep of a file without extended attributes. */
+export interface FileAttributes {
   /** Permissions with set-id bits. */
   mode: number;
   uid: number;
@@ -18,6 +16,11 @@ export interface AddedFile {
   atimeNsec: number;
   mtimeSec: number;
   mtimeNsec: number;
+}
+
+export interface AddedFile extends FileAttributes {
+  parent: number;
+  name: Name;
   fileClass: FileClass;
   /** Its chunks are durable and findable. */
   recipe: Recipe;
