@@ -16,6 +16,10 @@ export function ask(
   signal?: AbortSignal,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(endedEarly(mountpoint));
+      return;
+    }
     let address: ReturnType<typeof socketAddress>;
     try {
       address = socketAddress(volume);
