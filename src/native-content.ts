@@ -204,11 +204,15 @@ export interface NativeContent {
     batchBytes: number,
     cuts?: Float64Array,
   ): ChunkReader;
-  /** Reads whole files, 64 MiB at most in all; none may be empty. */
+  /**
+   * Reads whole files, 64 MiB at most in all; none may be empty. `identities`: device and inode of each, where somebody
+   * else may put another file at its path; that one is not read (ESTALE).
+   */
   readFiles(
     paths: readonly string[],
     lengths: Uint32Array,
     control?: CopyControl,
+    identities?: Float64Array,
   ): Promise<FileGroup>;
   /**
    * The same out of a plan that has the files one behind the other. `fromMedium`: nothing may come from memory.

@@ -10,6 +10,19 @@ export interface ListedEntries {
   last: boolean;
 }
 
+export interface DescribedFiles {
+  /** As in `ListedEntries`. */
+  stats: Float64Array;
+  xattrs: Xattr[][];
+}
+
+/** An extended attribute. */
+export interface Xattr {
+  /** Bytes in latin1. */
+  name: string;
+  value: Buffer;
+}
+
 /** What did not work of a batch. */
 export interface ExportFailure {
   /** In the batch. */
@@ -55,6 +68,6 @@ export interface NativeExport {
     xattrs: boolean,
     flush: boolean,
   ): Promise<ExportedBatch>;
-  /** Gives new files, which have none, the extended attributes of others. */
-  exportXattrs(sources: readonly string[], targets: readonly string[]): Promise<ExportedBatch>;
+  /** Opens each, links not followed: what fstat says, and its extended attributes that this process may read. */
+  describeFiles(paths: readonly string[]): Promise<DescribedFiles>;
 }

@@ -16,6 +16,18 @@ struct GroupHandle {
   std::shared_ptr<const FileGroup> group;  // Null once released.
 };
 
+// Device and inode of each.
+bool ReadIdentities(const Napi::CallbackInfo& info, std::vector<FileGroup::File>* files) {
+  Args args(info);
+  const double* numbers = args.Doubles(3, 2 * files->size());
+  if (!args.ok()) return false;
+  for (auto& file : *files) {
+    file.identity = {numbers[0], numbers[1]};
+    numbers += 2;
+  }
+  return true;
+}
+
 std::optional<FileGroup> ReadGroup(const Napi::CallbackInfo& info) {
   std::vector<uint32_t> lengths;
   if (!info[0].IsArray() || !ReadUint32s(info[1], &lengths)) return std::nullopt;
@@ -29,6 +41,7 @@ std::optional<FileGroup> ReadGroup(const Napi::CallbackInfo& info) {
     if (!path.IsString() || lengths[i] == 0 || sum > FileGroup::kMaxBytes) return std::nullopt;
     files.push_back({path.As<Napi::String>().Utf8Value(), lengths[i]});
   }
+  if (!info[3].IsUndefined() && !ReadIdentities(info, &files)) return std::nullopt;
   return FileGroup(std::move(files));
 }
 
@@ -175,6 +188,7 @@ Napi::Value NewGroup(Napi::Env env, const std::shared_ptr<const FileGroup>& grou
 
 Napi::Value ReadFiles(const Napi::CallbackInfo& info) {
   auto read = ReadGroup(info);
+  if (info.Env().IsExceptionPending()) return {};
   if (!read) return Rejected(info.Env(), Status::Error(EINVAL, "read files"));
   auto group = std::make_shared<FileGroup>(*std::move(read));
   return RunAsync(

@@ -2,6 +2,7 @@
 //
 // Paths and names are bytes in latin1.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <memory>
@@ -13,6 +14,7 @@
 #include "addon/content.h"
 #include "addon/stat_values.h"
 #include "io/export_entry.h"
+#include "io/files.h"
 #include "io/tree_entries.h"
 
 namespace coral::addon {
@@ -173,12 +175,60 @@ Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value ExportXattrsOfFiles(const Napi::CallbackInfo& info) {
+struct Described {
+  TreeEntry file;
+  std::vector<Xattr> xattrs;
+};
+
+// By one descriptor, so that all is of one file.
+void Describe(Described& one) {
+  constexpr int kFlags = O_RDONLY | O_NOATIME | O_NOFOLLOW | O_NONBLOCK;
+  UniqueFd fd;
+  auto status = io::Open(one.file.name, kFlags, 0, &fd);
+  if (status.ok() && fstat(fd.get(), &one.file.attributes) != 0)
+    status = Status::FromErrno("fstat");
+  if (status.ok()) status = ReadXattrs(fd.get(), &one.xattrs);
+  one.file.error = status.error();
+}
+
+Napi::Value XattrsOf(Napi::Env env, const std::vector<Xattr>& xattrs) {
+  auto list = Napi::Array::New(env, xattrs.size());
+  for (uint32_t i = 0; i < xattrs.size(); i++) {
+    const auto& [name, value] = xattrs[i];
+    auto one = Napi::Object::New(env);
+    one["name"] = Latin1(env, name);
+    one["value"] = Napi::Buffer<char>::Copy(env, value.data(), value.size());
+    list[i] = one;
+  }
+  return list;
+}
+
+Napi::Value AllDescribed(Napi::Env env, const std::vector<Described>& files) {
+  auto stats = Napi::Float64Array::New(env, files.size() * kStatLength);
+  auto xattrs = Napi::Array::New(env, files.size());
+  for (uint32_t i = 0; i < files.size(); i++) {
+    FillEntry(files[i].file, stats.Data() + i * kStatLength);
+    xattrs[i] = XattrsOf(env, files[i].xattrs);
+  }
+  auto result = Napi::Object::New(env);
+  result["stats"] = stats;
+  result["xattrs"] = xattrs;
+  return result;
+}
+
+Napi::Value DescribeFiles(const Napi::CallbackInfo& info) {
   Args args(info);
-  const auto batch = std::make_shared<Batch>();
-  if (!PairPaths(args, info.Env(), batch)) return {};
-  return ForEach(info.Env(), batch,
-                 [](const auto& entry) { return ExportXattrs(entry.source, entry.target); });
+  auto paths = args.Paths(0);
+  if (!args.ok()) return {};
+  const auto files = std::make_shared<std::vector<Described>>();
+  for (auto& path : paths) files->push_back({{std::move(path)}, {}});
+  return RunAsync(
+      info.Env(), ExportPool(),
+      [=] {
+        for (auto& one : *files) Describe(one);
+        return Status::Ok();
+      },
+      [=](Napi::Env env) { return AllDescribed(env, *files); });
 }
 
 Napi::Value SyncFilesystemOf(const Napi::CallbackInfo& info) {
@@ -203,7 +253,7 @@ void RegisterExport(Napi::Env env, Napi::Object exports) {
   AddExport(env, exports, "lookAt", LookAt);
   AddExport(env, exports, "exportEntries", ExportEntries);
   AddExport(env, exports, "exportDirectories", ExportDirectories);
-  AddExport(env, exports, "exportXattrs", ExportXattrsOfFiles);
+  AddExport(env, exports, "describeFiles", DescribeFiles);
   AddExport(env, exports, "syncFilesystemOf", SyncFilesystemOf);
 }
 

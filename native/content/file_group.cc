@@ -13,12 +13,19 @@ namespace coral {
 
 namespace {
 
+bool IsAnother(const FileGroup::File& file, const struct stat& found) {
+  if (!file.identity) return false;
+  return static_cast<double>(found.st_dev) != file.identity->device ||
+         static_cast<double>(found.st_ino) != file.identity->inode;
+}
+
 Status ReadFile(FileGroup::File& file, uint8_t* into) {
   UniqueFd fd;
   auto status = io::OpenRegular(file.path, O_RDONLY | O_NOATIME | O_NOFOLLOW, &fd);
   if (!status.ok()) return status;
   struct stat attributes;
   if (fstat(fd.get(), &attributes) != 0) return Status::FromErrno("fstat");
+  if (IsAnother(file, attributes)) return Status::Error(ESTALE, "read");
   if (static_cast<uint64_t>(attributes.st_size) != file.length) return Status::Error(EIO, "read");
   size_t got = 0;
   status = io::ReadFully(fd.get(), reinterpret_cast<char*>(into), file.length, 0, &got);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,16 @@ namespace coral {
 
 class FileGroup {
  public:
+  // As JavaScript knows numbers.
+  struct Identity {
+    double device;
+    double inode;
+  };
   struct File {
     std::string path;
-    uint32_t length;  // A file of another length is refused (EIO).
-    int error = 0;    // Why it can't be had.
+    uint32_t length;                   // A file of another length is refused (EIO).
+    std::optional<Identity> identity;  // Where others may put another file at the path: ESTALE.
+    int error = 0;                     // Why it can't be had.
     FileDigest::Value digest{};
     size_t start = 0;  // In the bytes of the group.
   };

@@ -246,10 +246,4 @@ ExportResult ExportDirectoryAttributes(const std::string& source, const std::str
   return result;
 }
 
-ExportResult ExportXattrs(const std::string& source, const std::string& target) {
-  ExportResult result;
-  Fails(result, ExportStep::kWrite, KeepXattrsOfFile(source, target, &result.kept));
-  return result;
-}
-
 }  // namespace coral

@@ -40,7 +40,4 @@ ExportResult ExportOne(const ExportEntry& entry, const ExportHow& how, CopyContr
 ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
                                        const ExportHow& how);
 
-// Gives a new file, which has none, the extended attributes of `source`.
-ExportResult ExportXattrs(const std::string& source, const std::string& target);
-
 }  // namespace coral

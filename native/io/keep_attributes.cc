@@ -70,14 +70,20 @@ Status Whole(const char* syscall, std::vector<char>* into, Read read) {
 
 bool NotForUs(int error) { return error == EPERM || error == EACCES || error == EOPNOTSUPP; }
 
+Status GetOne(const Node& from, const char* name, std::vector<char>* value) {
+  return Whole("getxattr", value,
+               [&](char* into, size_t size) { return GetValue(from, name, into, size); });
+}
+
+// Of reading one: it was removed meanwhile, or is not for this process to read.
+bool MayBeLeft(const Status& status) {
+  return status.error() == ENODATA || NotForUs(status.error());
+}
+
 Status KeepOne(const Node& from, const Node& to, const char* name, KeptAttributes* kept) {
   std::vector<char> value;
-  auto status = Whole("getxattr", &value,
-                      [&](char* into, size_t size) { return GetValue(from, name, into, size); });
-  if (!status.ok()) {
-    const bool gone = status.error() == ENODATA || NotForUs(status.error());
-    return gone ? Status::Ok() : status;
-  }
+  auto status = GetOne(from, name, &value);
+  if (!status.ok()) return MayBeLeft(status) ? Status::Ok() : status;
   if (SetValue(to, name, value) == 0) return Status::Ok();
   if (!NotForUs(errno)) return Status::FromErrno("setxattr");
   // A name space that is root's is no loss to who is not: nobody else could read it either.
@@ -149,9 +155,23 @@ Status KeepAttributes(const Node& from, const struct stat& original, const Node&
   return Status::Ok();
 }
 
-Status KeepXattrsOfFile(const std::string& from, const std::string& to, KeptAttributes* kept) {
-  if (llistxattr(from.c_str(), nullptr, 0) == 0) return Status::Ok();
-  return KeepXattrs({-1, from}, S_IFREG, {-1, to}, kept);
+Status ReadXattrs(int fd, std::vector<Xattr>* into) {
+  const Node from{fd};
+  std::vector<char> names;
+  const auto listed = Whole("listxattr", &names, [&](char* buffer, size_t size) {
+    return ListNames(from, buffer, size);
+  });
+  if (!listed.ok()) return NotForUs(listed.error()) ? Status::Ok() : listed;
+  for (size_t at = 0; at < names.size(); at += strlen(&names[at]) + 1) {
+    Xattr one{&names[at], {}};
+    const auto status = GetOne(from, &names[at], &one.value);
+    if (status.ok()) {
+      into->push_back(std::move(one));
+    } else if (!MayBeLeft(status)) {
+      return status;
+    }
+  }
+  return Status::Ok();
 }
 
 }  // namespace coral

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <vector>
 
 #include "io/status.h"
 
@@ -26,8 +27,12 @@ struct KeptAttributes {
 Status KeepAttributes(const Node& from, const struct stat& original, const Node& to,
                       const struct stat& created, KeptAttributes* kept);
 
-// Of those, the extended attributes alone. Asks nothing of `to` where a file at `from` has none: it
-// must be one that inherited none.
-Status KeepXattrsOfFile(const std::string& from, const std::string& to, KeptAttributes* kept);
+struct Xattr {
+  std::string name;
+  std::vector<char> value;
+};
+
+// The extended attributes of an open file that this process may read.
+Status ReadXattrs(int fd, std::vector<Xattr>* into);
 
 }  // namespace coral

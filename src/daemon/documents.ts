@@ -149,7 +149,9 @@ export interface ImportedFile extends FileAttributes {
 /** What became of the files of one request, in its order. `left`: it is to be plain, and for the client to copy. */
 export interface ImportAnswer {
   files: (
-    | { state: 'packed' | 'left' }
+    | { state: 'left' }
+    /** Not `keptAll`: the volume can't store one of its extended attributes. */
+    | { state: 'packed'; keptAll: boolean }
     /** `step`: the side that failed. `code`: an errno name, or empty. */
     | { state: 'failed'; step: 'read' | 'write'; error: string; code: string }
   )[];

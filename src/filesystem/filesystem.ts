@@ -40,7 +40,7 @@ export interface Filesystem {
   recover(clean: boolean): Promise<void>;
   attach(server: DataServer): void;
   /** As `addPacked` in `adding.ts`. */
-  addPacked(file: AddedFile): void;
+  addPacked(file: AddedFile): boolean;
   /** As in `adding.ts`. */
   showAdded(directories: Iterable<number>): Promise<void>;
   /** Gives back the bytes of deleted files that nothing holds any more. */

@@ -6,6 +6,7 @@ import { FileError } from '../fuse/errno.js';
 import type { Caller, Result } from '../fuse/operations.js';
 import { pinOf } from '../namespace/pins.js';
 import type { Inode, Name } from '../namespace/types.js';
+import type { Xattr } from '../native.js';
 import { decayed, temperatureOf } from '../policy/heat.js';
 import { inodeOf, touchChanged } from './attributes.js';
 import { isAcl, removeAcl, setAcl } from './acl.js';
@@ -23,9 +24,11 @@ const NAMESPACES = ['user.', 'trusted.', 'security.'];
 /** The kernel hands on any name. @throws EOPNOTSUPP, EINVAL for a namespace alone */
 function checkNamespace(name: Name): void {
   if (NAMESPACES.includes(name)) throw new FileError('EINVAL');
-  const known = isAcl(name) || NAMESPACES.some((prefix) => name.startsWith(prefix));
-  if (!known) throw new FileError('EOPNOTSUPP');
+  if (!isStored(name)) throw new FileError('EOPNOTSUPP');
 }
+
+const isStored = (name: Name): boolean =>
+  isAcl(name) || NAMESPACES.some((prefix) => name.startsWith(prefix));
 
 export function getxattr(ctx: Context, ino: number, name: Name): Result<Buffer> {
   if (name === SHARED) return sharedValue(ctx, inodeOf(ctx, ino));
@@ -88,6 +91,18 @@ export function setxattr(
   if (!exists && (flags & XATTR_REPLACE) !== 0) throw new FileError(ENODATA);
   ctx.namespace.setXattr(ino, name, value);
   touchChanged(ctx, inode);
+}
+
+/** Those that a new file brings along. @returns false where one is of no kind that is stored */
+export function storeXattrs(ctx: Context, inode: Inode, xattrs: readonly Xattr[]): boolean {
+  // Of another volume; here they would say something else.
+  const own = xattrs.filter(({ name }) => !name.startsWith(VIRTUAL));
+  const stored = own.filter(({ name }) => isStored(name));
+  for (const { name, value } of stored) {
+    if (isAcl(name)) setAcl(ctx, inode, name, value, false);
+    else ctx.namespace.setXattr(inode.ino, name, value);
+  }
+  return stored.length === own.length;
 }
 
 export function setxattrAcl(

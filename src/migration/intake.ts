@@ -2,23 +2,31 @@
  * Packs files that lie outside of the volume: their bytes go to packs at once, and never to a backing file. The order is
  * that of a move (README.md here); instead of a switch the caller makes the inode, in the turn that names it.
  */
-import { type BigIntStats, constants } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
 import { errnoName } from '../config/errors.js';
+import { bytesOf } from '../config/mountinfo.js';
 import { giveWay } from '../content/turns.js';
 import type { PackedFile } from '../content/types.js';
-import { native } from '../native.js';
+import { native, Stat, type Xattr } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { withFile } from './backing.js';
+import { statOf, withFile } from './backing.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
 import { MOST_BYTES } from './group.js';
 import { controlled, type Progress, writableTier } from './move.js';
 import { type GroupSource, packGroup, type PackedMember } from './pack-group.js';
-import { packAndCheck, type PackedCopy } from './packed-copy.js';
+import { packAndCheck, type PackedCopy, type PackingSource } from './packed-copy.js';
 
-/** A regular file as lstat(2) describes it. One with other values is not the same, or was written meanwhile. */
+/**
+ * A regular file as lstat(2) describes it. One with other values is not the same, or was changed meanwhile: others may move
+ * theirs to its path at any time, so it is compared with what is open.
+ */
 export interface OutsideFile {
   path: string;
+  /** Permissions with set-id bits. */
+  mode: number;
+  uid: number;
+  gid: number;
   dev: number;
   ino: number;
   /** Bytes. */
@@ -29,7 +37,7 @@ export interface OutsideFile {
 }
 
 /** A packed form that equals the file; nothing refers to it before `commitRecipe`. */
-export type PackedOutside = PackedFile & Pick<PackedCopy, 'digest'>;
+export type PackedOutside = PackedFile & Pick<PackedCopy, 'digest'> & { xattrs: readonly Xattr[] };
 
 /** What becomes of the files, by their index. */
 export interface IntakeUse {
@@ -125,6 +133,7 @@ async function takeGroup(work: Work): Promise<IntakeResult[]> {
   const results = new Map<number, IntakeResult>();
   const source: GroupSource = {
     files: files.map(({ path, size }) => ({ ino: 0, path, size })),
+    identities: Float64Array.from(files.flatMap(({ dev, ino }) => [dev, ino])),
     step: (step) => controlled(progress, step),
     wants(file, read) {
       const wanted = use.wants(file, read.slice(file, 0, HEAD_BYTES));
@@ -145,16 +154,22 @@ async function addAll(
   packed: readonly PackedMember[],
   results: Map<number, IntakeResult>,
 ): Promise<void> {
-  const problems = await Promise.all(packed.map(({ file }) => problemOf(files[file])));
+  const found = await lookAgain(packed.map(({ file }) => files[file]));
   for (const [turn, member] of packed.entries()) {
-    results.set(member.file, problems[turn] ?? attempt(() => use.add(member.file, member)));
+    results.set(member.file, addIfSame(found[turn], member, use, member.file));
     if (turn % SLICE === SLICE - 1) await giveWay();
   }
 }
 
-function attempt(add: () => void): IntakeResult {
+function addIfSame(
+  xattrs: readonly Xattr[] | Error,
+  { recipe, storedBytes, digest }: Omit<PackedOutside, 'xattrs'>,
+  use: IntakeUse,
+  file: number,
+): IntakeResult {
+  if (xattrs instanceof Error) return xattrs;
   try {
-    add();
+    use.add(file, { recipe, storedBytes, digest, xattrs });
     return 'packed';
   } catch (error) {
     return error as Error;
@@ -168,7 +183,8 @@ async function takeEach(work: Work, which: Iterable<number>): Promise<IntakeResu
       results.push(await takeOne(work, file));
     } catch (error) {
       if (isOfAll(error)) throw error;
-      results.push((await problemOf(work.files[file])) ?? (error as Error));
+      const [found] = await lookAgain([work.files[file]]);
+      results.push(found instanceof Error ? found : (error as Error));
     }
   }
   return results;
@@ -181,15 +197,19 @@ const isOfAll = (error: unknown): boolean =>
 
 async function takeOne(work: Work, file: number): Promise<IntakeResult> {
   const { deps, files, progress, target, use } = work;
-  const { path, size } = files[file];
-  const changed = await problemOf(files[file]);
-  if (changed) return changed;
-  if (!use.wants(file, await headOf(path, size))) return 'left';
-  const source = { ino: 0, path, progress, size: () => sizeWhile(progress, size) };
+  const { size } = files[file];
+  if (!use.wants(file, await headOf(files[file]))) return 'left';
+  const source: PackingSource = {
+    ino: 0,
+    withFile: (read) => withOutside(files[file], read),
+    progress,
+    size: () => sizeWhile(progress, size),
+  };
   const packed = await packAndCheck({ deps }, source, target, () => true);
-  if (!packed) return new MoveError('EAGAIN', CHANGED);
+  if (!packed) return changed();
   try {
-    return (await problemOf(files[file])) ?? attempt(() => use.add(file, packed));
+    const [found] = await lookAgain([files[file]]);
+    return addIfSame(found, packed, use, file);
   } finally {
     // No effect where it was added.
     await packed.job.abort();
@@ -201,33 +221,48 @@ function sizeWhile({ cancelled }: Progress, size: number): number {
   return size;
 }
 
-function headOf(path: string, size: number): Promise<Buffer> {
-  const length = Math.min(HEAD_BYTES, size);
-  return withFile(path, O_RDONLY | O_NOATIME | O_NOFOLLOW | O_NONBLOCK, (fd) =>
-    native.read(fd, 0, length),
+function headOf(file: OutsideFile): Promise<Buffer> {
+  return withOutside(file, (fd) => native.read(fd, 0, Math.min(HEAD_BYTES, file.size)));
+}
+
+/** Opens it for the time of `use`. @throws MoveError where something else is there */
+function withOutside<T>(file: OutsideFile, use: (fd: number) => Promise<T>): Promise<T> {
+  return withFile(file.path, O_RDONLY | O_NOATIME | O_NOFOLLOW | O_NONBLOCK, async (fd) => {
+    if (!isSame(file, statOf(fd))) throw changed();
+    return use(fd);
+  });
+}
+
+const changed = (): MoveError => new MoveError('EAGAIN', 'it was changed while it was read');
+
+/** Of what was read the extended attributes, or why it is not the file that was meant. */
+async function lookAgain(files: readonly OutsideFile[]): Promise<(readonly Xattr[] | Error)[]> {
+  const { stats, xattrs } = await native.describeFiles(files.map(({ path }) => bytesOf(path)));
+  return files.map((file, i) => {
+    const stat = stats.subarray(i * Stat.length, (i + 1) * Stat.length);
+    if (stat[Stat.mode] < 0) return errorOf(stat[Stat.mode]);
+    return isSame(file, stat) ? xattrs[i] : changed();
+  });
+}
+
+/** ELOOP: a symbolic link is there now. */
+function errorOf(errno: number): Error {
+  const code = getSystemErrorName(errno);
+  return code === 'ELOOP' ? changed() : Object.assign(new Error(code), { code });
+}
+
+/** Owner and mode as well: it must not be open to more people in the volume than it is outside. */
+function isSame(file: OutsideFile, stat: Float64Array): boolean {
+  const { dev, ino, size, mode, uid, gid, mtimeSec, mtimeNsec } = file;
+  const found = [Stat.dev, Stat.ino, Stat.size, Stat.mode, Stat.uid, Stat.gid].map(
+    (at) => stat[at],
   );
-}
-
-const CHANGED = 'it was changed while it was read';
-
-/** Why what was read there is not the file that was meant; undefined where it is. */
-async function problemOf(file: OutsideFile): Promise<Error | undefined> {
-  try {
-    const found = await lstat(file.path, { bigint: true });
-    return isSame(file, found) ? undefined : new MoveError('EAGAIN', CHANGED);
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-function isSame(file: OutsideFile, found: BigIntStats): boolean {
-  const mtime = BigInt(file.mtimeSec) * NANOSECONDS + BigInt(file.mtimeNsec);
-  if (!found.isFile() || found.mtimeNs !== mtime) return false;
+  const meant = [dev, ino, size, S_IFREG | mode, uid, gid];
   return (
-    Number(found.dev) === file.dev &&
-    Number(found.ino) === file.ino &&
-    Number(found.size) === file.size
+    meant.every((value, i) => value === found[i]) &&
+    stat[Stat.mtimeSec] === mtimeSec &&
+    stat[Stat.mtimeNsec] === mtimeNsec
   );
 }
 
-const NANOSECONDS = 1_000_000_000n;
+const S_IFREG = 0o100000;

@@ -22,6 +22,8 @@ export interface GroupFile {
 
 export interface GroupSource {
   files: readonly GroupFile[];
+  /** Device and inode of each, where others may put another file at its path. */
+  identities?: Float64Array;
   /** Runs a native step; whoever wants it to end cancels the control. */
   step<T>(work: (control: CopyControl) => Promise<T>): Promise<T>;
   /** Whether a file that was read is to be packed; `read` gives its bytes. All are where this is left out. */
@@ -71,10 +73,13 @@ interface Cut {
   batch: GroupBatch | null;
 }
 
-async function readAndCut({ deps }: Needs, { files, step, wants }: GroupSource): Promise<Cut> {
+async function readAndCut(
+  { deps }: Needs,
+  { files, identities, step, wants }: GroupSource,
+): Promise<Cut> {
   const paths = files.map(({ path }) => path);
   const lengths = Uint32Array.from(files, ({ size }) => size);
-  const group = await step((control) => native.readFiles(paths, lengths, control));
+  const group = await step((control) => native.readFiles(paths, lengths, control, identities));
   try {
     const wanted = [...files.keys()].filter(
       (i) => group.errors[i] === 0 && (wants?.(i, group) ?? true),

@@ -5,7 +5,6 @@ import { cuttingOf, type ReadBytes } from '../content/tensors.js';
 import type { PackingJob, Recipe } from '../content/types.js';
 import { native } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { withFileOf } from './backing.js';
 import { encodingFor } from './compression.js';
 import { jumpRateFor } from './fragmentation.js';
 import { MoveError } from './deps.js';
@@ -23,7 +22,8 @@ type Needs = Pick<MoveContext, 'deps'>;
 export interface PackingSource {
   /** 0 where it is given out later. */
   ino: number;
-  path: string;
+  /** Opens it for the time of `use`. @throws where it is not `size()` bytes long */
+  withFile<T>(use: (fd: number) => Promise<T>): Promise<T>;
   /** Bytes. @throws where it is not worth packing any more */
   size(): number;
   progress: Progress & { total: number };
@@ -87,7 +87,7 @@ async function forgetBad({ deps }: Needs, recipe: Recipe, bad: Buffer[]): Promis
 
 async function packOnce(ctx: Needs, source: PackingSource, target: Tier): Promise<Attempt> {
   const { content, settings } = ctx.deps;
-  const { ino, path, progress } = source;
+  const { ino, progress } = source;
   const size = source.size();
   progress.total = 2 * size;
   progress.done = 0;
@@ -100,7 +100,7 @@ async function packOnce(ctx: Needs, source: PackingSource, target: Tier): Promis
   const readBack = createReadBack(content, progress);
   try {
     const feeder = { ctx, source, job, target, readBack };
-    const digest = await withFileOf(path, size, (fd) => feed(feeder, fd));
+    const digest = await source.withFile((fd) => feed(feeder, fd));
     const { recipe, storedBytes } = await job.finish();
     await readBack.add(job.takeDurable());
     const copy = { job, recipe, storedBytes, digest: digest.toString('hex') };

@@ -5,7 +5,7 @@ import type { Inode } from '../namespace/types.js';
 import { native, type PlanCheck } from '../native.js';
 import { lookAtHotCopy } from '../tiers/hot-copy.js';
 import type { Tier } from '../tiers/types.js';
-import { journaled } from './backing.js';
+import { journaled, withFileOf } from './backing.js';
 import { MoveError } from './deps.js';
 import {
   controlled,
@@ -18,7 +18,7 @@ import {
   switchWhenClosed,
   writableTarget,
 } from './move.js';
-import { packAndCheck, type PackedCopy } from './packed-copy.js';
+import { packAndCheck, type PackedCopy, type PackingSource } from './packed-copy.js';
 import { makePlain } from './plain.js';
 import { checkPlan } from './read-back.js';
 
@@ -66,10 +66,12 @@ async function pack(ctx: MoveContext, move: Move, target: Tier): Promise<Outcome
     activity.changeCount(move.ino) === count && inode.plainTier === source.id;
   const stillUnchanged = () => unchanged(liveInode(ctx, move));
   return journaled(ctx, move, { ino: move.ino, source: source.id, target: 0 }, async () => {
-    const from = {
+    const path = ctx.deps.tiers.backingPath(source, move.ino);
+    const sizeNow = () => liveInode(ctx, move).size;
+    const from: PackingSource = {
       ino: move.ino,
-      path: ctx.deps.tiers.backingPath(source, move.ino),
-      size: () => liveInode(ctx, move).size,
+      withFile: (use) => withFileOf(path, sizeNow(), use),
+      size: sizeNow,
       progress: move,
     };
     const prepared = await packAndCheck(ctx, from, target, stillUnchanged);

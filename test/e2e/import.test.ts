@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { must, waitFor } from '../../scripts/lib/process.js';
-import type { CopyDocument } from '../../src/daemon/documents.js';
+import { ask } from '../../src/daemon/client.js';
+import type { CopyDocument, ImportedFile } from '../../src/daemon/documents.js';
 import { isSparse, makeHardTree, sameForRsync, sameTree } from './carried-tree.js';
 import { digest, digestFile, MiB, noise, prose, put } from './content.js';
 import { exists, program, scenario, type TestVolume } from './harness.js';
@@ -210,6 +211,43 @@ scenario(
     await sameTree(outside(volume), volume.at('source'));
     await volume.must('gc');
     await sound(volume);
+  },
+);
+
+scenario(
+  'a packed file appears with its attributes, and not before: its client may be killed at any time',
+  STILL,
+  async (volume) => {
+    const files: ImportedFile[] = [];
+    for (const [name, bytes] of [
+      ['small', 5000],
+      ['large', 2 * MiB],
+    ] as const) {
+      const source = outside(volume, name);
+      await put(source, noise(bytes));
+      await must('setfattr', ['-n', 'user.note', '-v', 'kept', source]);
+      await must('setfattr', ['-n', 'trusted.note', '-v', '0x00ff', source]);
+      await must('setfacl', ['-m', 'u:12345:rw,g::-', source]);
+      const { dev, ino, size, mode, uid, gid, mtimeNs } = await stat(source, { bigint: true });
+      const [mtimeSec, mtimeNsec] = [mtimeNs / 1_000_000_000n, mtimeNs % 1_000_000_000n];
+      const numbers = { dev, ino, size, mode: mode & 0o7777n, uid, gid, mtimeSec, mtimeNsec };
+      files.push({
+        ...(Object.fromEntries(
+          Object.entries(numbers).map(([key, value]) => [key, Number(value)]),
+        ) as Record<keyof typeof numbers, number>),
+        ...{ source, path: `/${name}`, atimeSec: 1, atimeNsec: 0 },
+      });
+    }
+    // What a client asks for; it does nothing with the answer.
+    await ask(volume.path, volume.mountpoint, 'import', { to: null, files });
+    for (const { source, path } of files) {
+      const args = ['--omit-header', '--absolute-names'];
+      const acl = (file: string) => must('getfacl', [...args, file]);
+      assert.equal(await acl(volume.at(path.slice(1))), await acl(source));
+      const xattrs = async (file: string) =>
+        (await must('getfattr', ['-d', '-m', '^(user|trusted)', file])).split('\n').slice(1);
+      assert.deepEqual(await xattrs(volume.at(path.slice(1))), await xattrs(source));
+    }
   },
 );
 

@@ -1,7 +1,8 @@
 /** Files from outside of the volume: each is packed whole as it was, or not at all, and nothing else suffers. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { lstat, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { chmod, lstat, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkVolume } from '../../src/integrity/fsck.js';
@@ -27,9 +28,13 @@ async function outside(w: World, name: string, data: Buffer): Promise<OutsideFil
 }
 
 async function described(path: string): Promise<OutsideFile> {
-  const { dev, ino, size, mtimeNs } = await lstat(path, { bigint: true });
+  const { dev, ino, size, mode, uid, gid, mtimeNs } = await lstat(path, { bigint: true });
   const [mtimeSec, mtimeNsec] = [Number(mtimeNs / NANO), Number(mtimeNs % NANO)];
-  return { path, dev: Number(dev), ino: Number(ino), size: Number(size), mtimeSec, mtimeNsec };
+  const [device, inode, bytes, permissions] = [dev, ino, size, mode & 0o7777n].map(Number);
+  return {
+    ...{ path, dev: device, ino: inode, size: bytes, mode: permissions },
+    ...{ uid: Number(uid), gid: Number(gid), mtimeSec, mtimeNsec },
+  };
 }
 
 const progress = (): IntakeProgress => ({ done: 0, total: 0, cancelled: false, control: null });
@@ -104,13 +109,14 @@ test('small files and a long one are packed as they are, and leave no backing fi
 test('what is not as it was described is not taken, and does not keep the others out', async (t) => {
   const w = await world(t);
   const good = randomBytesOf('good', 40_000);
-  const names = ['good', 'gone', 'longer', 'touched', 'link', 'fifo', 'other'];
+  const names = ['good', 'gone', 'longer', 'touched', 'link', 'fifo', 'other', 'private'];
   const files: OutsideFile[] = [];
   for (const name of names) files.push(await outside(w, name, good));
-  const [, gone, longer, touched, link, fifo, other] = files.map(({ path }) => path);
+  const [, gone, longer, touched, link, fifo, other, secret] = files.map(({ path }) => path);
   await rm(gone);
   await writeFile(longer, Buffer.concat([good, good]));
   await utimes(touched, 1, 1);
+  await chmod(secret, 0o600);
   for (const path of [link, fifo, other]) await rm(path);
   await symlink('good', link);
   execFileSync('mkfifo', [fifo]);
@@ -130,6 +136,67 @@ test('what is not as it was described is not taken, and does not keep the others
   assert.match((rest[0] as Error).message, /ENOENT/);
   await expectSound(w);
 });
+
+/** As somebody who owns the directory above may do at any time. */
+function swapper(path: string, other: string): { there: () => void; back: () => void } {
+  return {
+    there() {
+      renameSync(path, `${path}.aside`);
+      symlinkSync(other, path);
+    },
+    back() {
+      unlinkSync(path);
+      renameSync(`${path}.aside`, path);
+    },
+  };
+}
+
+for (const [kind, bytes] of [
+  ['a small file', 9000],
+  ['a long file', 5_000_000],
+] as const) {
+  test(`of ${kind} nothing is taken that lies elsewhere, whatever is swapped while it is read`, async (t) => {
+    let swap: ReturnType<typeof swapper> | undefined;
+    const w = await world(t, {
+      wrap: (deps) => ({
+        ...deps,
+        content: {
+          ...deps.content,
+          // Between looking at a long file and reading it, and between that and looking again.
+          startPacking(...args) {
+            const job = deps.content.startPacking(...args);
+            swap?.there();
+            const finish = job.finish.bind(job);
+            return Object.assign(job, { finish: () => finish().finally(() => swap?.back()) });
+          },
+        },
+        tiers: {
+          ...deps.tiers,
+          // Before a small file is read.
+          async refresh() {
+            await deps.tiers.refresh();
+            if (bytes < 1 << 20) swap?.there();
+          },
+        },
+      }),
+    });
+    const mine = randomBytesOf('mine', bytes);
+    await mkdir(join(w.root, 'outside/folder'), { recursive: true });
+    await mkdir(join(w.root, 'elsewhere'));
+    await writeFile(join(w.root, 'elsewhere/file'), randomBytesOf('a secret', bytes));
+    const file = await outside(w, 'folder/file', mine);
+    swap = swapper(join(w.root, 'outside/folder'), join(w.root, 'elsewhere'));
+    const use = intoRoot(w, () => {
+      if (bytes < 1 << 20) swap?.back();
+      swap = bytes < 1 << 20 ? undefined : swap;
+      return true;
+    });
+    const [result] = await take(w, [file], use).finally(() => (swap = undefined));
+    const taken = await contentAt(w, 0);
+    if (result === 'packed') assert.deepEqual(taken, mine);
+    else assert.equal(taken, undefined);
+  });
+}
 
 test('what its content speaks against is left', async (t) => {
   const w = await world(t);

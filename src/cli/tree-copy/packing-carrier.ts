@@ -1,7 +1,7 @@
 /** Into a volume: the daemon packs what may be packed, and the rest goes through the mount. */
 import { ask } from '../../daemon/client.js';
 import type { ImportAnswer, ImportedFile, ImportProgress } from '../../daemon/documents.js';
-import { native, type ExportedBatch, type ExportFailure } from '../../native.js';
+import type { ExportedBatch, ExportFailure } from '../../native.js';
 import type { Located } from '../locate.js';
 import { systemCarrier, type Carrier } from './carrier.js';
 import { isRegular, type Entry } from './entry.js';
@@ -55,7 +55,7 @@ export function packingCarrier(to: Located, root: string, tier: string | null): 
       const packed = those('packed');
       packedBytes += sizeOf(packed);
       const parts = [
-        [packed, await withXattrs(packed)],
+        [packed, batchOf(packed, states)],
         [those('left'), await rest.carry(those('left'))],
         [those('failed'), failed(those('failed').map((entry) => states.get(entry)!))],
       ] as const;
@@ -82,10 +82,12 @@ function fileOf(entry: Entry, below: string, root: string): ImportedFile {
   return { source, path, dev, ino, size, mode: mode & 0o7777, uid, gid, ...times };
 }
 
-async function withXattrs(packed: readonly Entry[]): Promise<ExportedBatch> {
-  const sources = packed.map(({ source }) => source);
-  const targets = packed.map(({ target }) => target);
-  return { ...(await native.exportXattrs(sources, targets)), bytes: sizeOf(packed) };
+function batchOf(packed: readonly Entry[], answers: ReadonlyMap<Entry, Answered>): ExportedBatch {
+  const keptAll = packed.every((entry) => {
+    const answer = answers.get(entry);
+    return answer?.state === 'packed' && answer.keptAll;
+  });
+  return { bytes: sizeOf(packed), keptAll, failures: [] };
 }
 
 function failed(answers: readonly Answered[]): ExportedBatch {

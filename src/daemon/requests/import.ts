@@ -14,6 +14,7 @@ import {
   type OutsideFile,
   type PackedOutside,
 } from '../../migration/intake.js';
+import type { Xattr } from '../../native.js';
 import { pinOf } from '../../namespace/pins.js';
 import { classifyByContent, classifyByPath } from '../../policy/classify.js';
 import type { Progress } from '../control.js';
@@ -24,6 +25,8 @@ import { findTarget, isDirectory, mustBeWritable, tierArgument } from './find.js
 const PROGRESS_MS = 200;
 
 const SET_ID = 0o6000;
+
+type Use = IntakeUse & Record<'refused' | 'poorer', ReadonlySet<number>>;
 
 type Answered = ImportAnswer['files'][number];
 
@@ -115,9 +118,13 @@ async function takeAll(
   const results = new Map<ImportedFile, Answered>();
   for (const tier of new Set(candidates.map((candidate) => candidate.tier))) {
     const those = candidates.filter((candidate) => candidate.tier === tier);
-    const taken = await take(parts, those, tier, work);
-    those.forEach(({ file }, i) => results.set(file, taken[i]));
-    await parts.filesystem.showAdded(new Set(those.map(({ parent }) => parent)));
+    try {
+      const taken = await take(parts, those, tier, work);
+      those.forEach(({ file }, i) => results.set(file, taken[i]));
+    } finally {
+      // Some may have got their names before it failed.
+      await parts.filesystem.showAdded(new Set(those.map(({ parent }) => parent)));
+    }
   }
   return { files: files.map((file) => results.get(file) ?? { state: 'left' }) };
 }
@@ -136,21 +143,20 @@ async function take(
   const use = useOf(parts, candidates);
   try {
     const results = await parts.migration.intake.take(outside, tier, use, work);
-    return results.map((result, i) => answerOf(result, use.refused.has(i)));
+    return results.map((result, i) => answerOf(result, i, use));
   } catch (error) {
     const why = error instanceof MoveError ? error.message : reasonOf(error);
     throw new CoralError(ExitCode.failed, `${outside[0].path}: ${why}`, { cause: error });
   }
 }
 
-/** `refused`: files that could not be given their names. */
-function useOf(
-  parts: Parts,
-  candidates: readonly Candidate[],
-): IntakeUse & { refused: ReadonlySet<number> } {
+/** `refused`: files that could not be given their names; `poorer`: those that lost an extended attribute. */
+function useOf(parts: Parts, candidates: readonly Candidate[]): Use {
   const refused = new Set<number>();
+  const poorer = new Set<number>();
   return {
     refused,
+    poorer,
     wants(i, head) {
       const candidate = candidates[i];
       const byContent = classifyByContent(head, shown(candidate.file.path));
@@ -159,7 +165,7 @@ function useOf(
     },
     add(i, packed) {
       refused.add(i);
-      add(parts, candidates[i], packed);
+      if (!add(parts, candidates[i], packed)) poorer.add(i);
       refused.delete(i);
     },
   };
@@ -168,15 +174,15 @@ function useOf(
 function add(
   parts: Parts,
   { file, parent, name, fileClass, tier }: Candidate,
-  { recipe, storedBytes, digest }: PackedOutside,
-): void {
+  { recipe, storedBytes, digest, xattrs }: PackedOutside,
+): boolean {
   mustBeWritable(parts);
   const { uid, gid, mode } = keptOwner(file);
   const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = file;
   const packedTier = parts.tiers.byName(tier)!.id;
-  parts.filesystem.addPacked({
+  return parts.filesystem.addPacked({
     ...{ parent, name, fileClass, mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec },
-    ...{ recipe, digest, packedTier, packedBytes: storedBytes },
+    ...{ recipe, digest, packedTier, packedBytes: storedBytes, xattrs: xattrs.filter(isKept) },
   });
 }
 
@@ -190,9 +196,14 @@ function keptOwner({ uid, gid, mode }: ImportedFile): Pick<ImportedFile, 'uid' |
   return { uid: self.uid, gid: isMember ? gid : self.gid, mode: mode & ~SET_ID };
 }
 
-function answerOf(result: IntakeResult, isRefused: boolean): Answered {
-  if (typeof result === 'string') return { state: result };
-  const step = isRefused ? 'write' : 'read';
+/** As setxattr(2) would have it of this process. */
+const isKept = ({ name }: Xattr): boolean =>
+  self.uid === 0 || name.startsWith('user.') || name.startsWith('system.');
+
+function answerOf(result: IntakeResult, i: number, { refused, poorer }: Use): Answered {
+  if (result === 'left') return { state: result };
+  if (result === 'packed') return { state: result, keptAll: !poorer.has(i) };
+  const step = refused.has(i) ? 'write' : 'read';
   return { state: 'failed', step, error: reasonOf(result), code: errnoName(result) ?? '' };
 }
 
