@@ -20,8 +20,11 @@ export type Message =
 
 export const CONTROL_SOCKET = 'control.sock';
 
-/** A request or message longer than this is no request of ours. Bytes. */
-export const MAX_LINE = 8 * 1024 * 1024;
+/**
+ * A request or message longer than this is no request of ours. Bytes: an import names 256 files by two paths, each of
+ * up to 4096 bytes, and JSON takes six for a control character.
+ */
+export const MAX_LINE = 16 * 1024 * 1024;
 
 /** sun_path holds 108 bytes with the terminating zero. */
 const MAX_SOCKET_PATH = 107;

@@ -271,6 +271,30 @@ scenario(
   },
 );
 
+scenario(
+  'paths may be as long as paths can be, of whatever bytes, and a mount in the volume is not gone below',
+  STILL,
+  async (volume) => {
+    const folder = Array.from({ length: 14 }, () => '\x01'.repeat(250)).join('/');
+    for (let i = 0; i < 250; i++) {
+      await put(outside(volume, folder, `${'\x02'.repeat(200)}${i}`), noise(100, i));
+    }
+    await put(outside(volume, 'sub/file'), noise(100));
+    await mkdir(volume.at('source/sub'), { recursive: true });
+    await must('mount', ['-t', 'tmpfs', 'none', volume.at('source/sub')]);
+    try {
+      const result = await volume.run('import', outside(volume), volume.mountpoint);
+      assert.equal(result.code, 1);
+      assert.match(result.stderr, /something else is mounted at .*source\/sub\n$/);
+    } finally {
+      await must('umount', [volume.at('source/sub')]);
+    }
+    assert.deepEqual(await readdir(volume.at('source/sub')), []);
+    await volume.must('import', outside(volume), volume.mountpoint);
+    await sameTree(outside(volume), volume.at('source'));
+  },
+);
+
 scenario('what makes no sense is refused before anything is made', {}, async (volume) => {
   await put(outside(volume, 'x'), noise(10));
   await put(volume.at('a/x'), noise(10));

@@ -24,8 +24,13 @@ export async function exportTarget(typed: string): Promise<CopyTarget> {
 export async function importTarget(typed: string): Promise<CopyTarget> {
   locatePath(typed);
   const directory = await directoryAt(typed);
-  const refuses = (source: Entry) =>
-    source.dev === directory.dev ? 'this is the mount that the import goes to' : undefined;
+  const mountpoints = new Set(readMounts().map(({ mountpoint }) => mountpoint));
+  const refuses = (source: Entry) => {
+    if (source.dev === directory.dev) return 'this is the mount that the import goes to';
+    // The daemon would add files to what is hidden below it.
+    const isHidden = source.target !== directory.source && mountpoints.has(source.target);
+    return isHidden ? `something else is mounted at ${shown(source.target)}` : undefined;
+  };
   return { verb: 'import', directory, flush: true, refuses };
 }
 
