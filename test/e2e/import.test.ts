@@ -295,6 +295,20 @@ scenario(
   },
 );
 
+scenario('a remount as read-only ends it, and packs grow no more', STILL, async (volume) => {
+  await put(outside(volume, 'large'), noise(400 * MiB));
+  const importing = volume.run('import', outside(volume, 'large'), volume.mountpoint);
+  await waitFor('it is under way', async () => (await volume.tierBytes('hdd')) > 20 * MiB);
+  await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,ro');
+  const { code, stderr } = await importing;
+  assert.equal(code, 1);
+  assert.match(stderr, /read-only.* 0 files imported so far/);
+  assert.ok((await volume.tierBytes('hdd')) < 300 * MiB);
+  await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,rw');
+  await volume.must('import', outside(volume, 'large'), volume.mountpoint);
+  assert.equal(await digestFile(volume.at('large')), digest(noise(400 * MiB)));
+});
+
 scenario('what makes no sense is refused before anything is made', {}, async (volume) => {
   await put(outside(volume, 'x'), noise(10));
   await put(volume.at('a/x'), noise(10));

@@ -56,7 +56,11 @@ export async function importFiles(
   const work: IntakeProgress = { done: 0, total: 0, cancelled: gone.aborted, control: null };
   const stop = (): void => cancel(work);
   gone.addEventListener('abort', stop);
-  const timer = setInterval(() => progress(progressOf(work)), PROGRESS_MS);
+  const timer = setInterval(() => {
+    // Read-only means that nothing is written to the tiers either.
+    if (parts.plan.settings.mount.readOnly) stop();
+    progress(progressOf(work));
+  }, PROGRESS_MS);
   try {
     return await takeAll(parts, files, candidates, work);
   } finally {
@@ -145,6 +149,7 @@ async function take(
     const results = await parts.migration.intake.take(outside, tier, use, work);
     return results.map((result, i) => answerOf(result, i, use));
   } catch (error) {
+    mustBeWritable(parts);
     const why = error instanceof MoveError ? error.message : reasonOf(error);
     throw new CoralError(ExitCode.failed, `${outside[0].path}: ${why}`, { cause: error });
   }
