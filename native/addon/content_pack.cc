@@ -16,7 +16,7 @@ struct WriterHandle {
   std::shared_ptr<PackWriter> writer;  // JavaScript thread only; null once closed
   uint64_t final_size = 0;             // JavaScript thread only
   std::atomic<bool> busy = false;      // A call is under way.
-  // Of the last copyRecords, which may be under way; JavaScript thread only
+  // Of that call, where it is copyRecords. JavaScript thread only.
   std::shared_ptr<CopyControl> copying;
 
   uint64_t size() const { return writer == nullptr ? final_size : writer->size(); }
@@ -27,9 +27,11 @@ using Finish = std::function<Napi::Value(Napi::Env)>;
 
 // Runs one call of the writer at a time.
 Napi::Value RunOnWriter(Napi::Env env, const std::shared_ptr<WriterHandle>& handle,
-                        WorkerPool& pool, WriterWork work, Finish finish) {
+                        WorkerPool& pool, WriterWork work, Finish finish,
+                        std::shared_ptr<CopyControl> copying = nullptr) {
   if (handle->writer == nullptr) return Rejected(env, Status::Error(EBADF, "pack writer"));
   if (handle->busy.exchange(true)) return Rejected(env, Status::Error(EBUSY, "pack writer"));
+  handle->copying = std::move(copying);
   return RunAsync(
       env, pool,
       [handle, writer = handle->writer, work = std::move(work)] {
@@ -102,14 +104,13 @@ Napi::Value CopyRecords(const Napi::CallbackInfo& info,
   }
   auto appended = std::make_shared<Appended>();
   auto control = ControlOf(info[4]);
-  if (!handle->busy) handle->copying = control;
   return RunOnWriter(
       info.Env(), handle, CopyPool(),
       [source = info[0].As<Napi::String>().Utf8Value(), source_id, records = std::move(records),
        control, appended](PackWriter& writer) {
         return writer.CopyRecords(source, source_id, records, *control, appended.get());
       },
-      FinishAppended(appended));
+      FinishAppended(appended), control);
 }
 
 // Beside whatever else runs on the writer.
@@ -122,8 +123,9 @@ Napi::Value Sync(const Napi::CallbackInfo& info, const std::shared_ptr<WriterHan
 
 void Close(const std::shared_ptr<WriterHandle>& handle) {
   if (handle->writer == nullptr) return;
-  // The background rate may hold it up.
-  if (handle->copying != nullptr) handle->copying->Cancel();
+  // The background rate may hold it up. What has ended needs no end: its control may go on to the
+  // next pack.
+  if (handle->busy && handle->copying != nullptr) handle->copying->Cancel();
   handle->final_size = handle->writer->size();
   handle->writer.reset();
 }
