@@ -62,6 +62,8 @@ export interface Intake {
     use: IntakeUse,
     progress: IntakeProgress,
   ): Promise<IntakeResult[]>;
+  /** Whether something is under way that will be on this tier. */
+  packsOn(tier: string): boolean;
   /** Ends what is under way. Resolves when nothing is packed any more. */
   close(): Promise<void>;
 }
@@ -78,7 +80,7 @@ export function createIntake(
   deps: MigrationDeps,
   unpaused: <T>(work: () => Promise<T>) => Promise<T>,
 ): Intake {
-  const running = new Map<IntakeProgress, Promise<unknown>>();
+  const running = new Map<IntakeProgress, { tier: string; taking: Promise<unknown> }>();
   let closed = false;
 
   async function take(...[files, tier, use, progress]: Parameters<Intake['take']>) {
@@ -99,17 +101,18 @@ export function createIntake(
     async take(files, tier, use, progress) {
       if (closed) throw new MoveCancelled('the volume is being unmounted');
       const taking = unpaused(() => take(files, tier, use, progress));
-      running.set(progress, taking);
+      running.set(progress, { tier, taking });
       try {
         return await taking;
       } finally {
         running.delete(progress);
       }
     },
+    packsOn: (tier) => Array.from(running.values()).some((one) => one.tier === tier),
     async close() {
       closed = true;
       for (const progress of running.keys()) cancel(progress);
-      await Promise.allSettled(running.values());
+      await Promise.allSettled(Array.from(running.values(), ({ taking }) => taking));
     },
   };
 }

@@ -75,7 +75,7 @@ export interface MigrationStatus {
 
 export interface Migration {
   /** Packs what lies outside of the volume. */
-  readonly intake: Pick<Intake, 'take'>;
+  readonly intake: Pick<Intake, 'take' | 'packsOn'>;
   /** Queues a move; a queued or running one for the same file and tier is returned instead. */
   submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job;
   /** Resolves when the job ended; rejects with its error. */

@@ -274,8 +274,11 @@ test('it ends where nobody waits for it, and where the volume is unmounted', asy
   const file = await outside(w, 'large', randomBytesOf('large', 64 << 20));
   const work = progress();
   const taking = take(w, [file], intoRoot(w), work);
+  // A tier that is being emptied waits for it.
+  assert.deepEqual(['hdd', 'ssd'].map(w.migration.intake.packsOn), [true, false]);
   setTimeout(() => cancel(work), 20);
   await assert.rejects(taking, { code: 'ECANCELED' });
+  assert.equal(w.migration.intake.packsOn('hdd'), false);
   assert.equal(await contentAt(w, 0), undefined);
   await w.content.reclaimAll();
   await expectSound(w);

@@ -137,7 +137,7 @@ async function isEmptied(work: Drain): Promise<boolean> {
   checkGoingOn(work);
   const left = await leftOn(work);
   checkGoingOn(work);
-  // A deleted file that a program has open goes when it is closed, and a move that began before comes to an end.
+  // A deleted file that a program has open goes when it is closed, and a move or import that began before comes to an end.
   const waits = (left.files > 0 && left.files === left.deleted) || isArriving(work);
   if (waits) tell(work, { for: 'open', text: `${left.path ?? work.from.name} is still in use` });
   work.changed = waits || sumOf(work) !== before;
@@ -148,7 +148,9 @@ async function isEmptied(work: Drain): Promise<boolean> {
 const sumOf = ({ moved, files }: Drain): number => moved.bytes + moved.packedBytes + files.size;
 
 function isArriving({ parts, from }: Drain): boolean {
-  const { running } = parts.migration.status();
+  const { migration } = parts;
+  if (migration.intake.packsOn(from.name)) return true;
+  const { running } = migration.status();
   return running.some(({ kind, tier }) => kind !== 'share' && tier === from.name);
 }
 
