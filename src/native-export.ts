@@ -61,10 +61,14 @@ export interface NativeExport {
   ): Promise<ExportedBatch>;
   /** syncfs(2) of the filesystem that a descriptor lies on. @throws what failed to be written since it was opened, too */
   syncFilesystemOf(fd: number): Promise<void>;
-  /** Gives existing directories the attributes of others. With `flush` each is synced. */
+  /**
+   * Gives existing directories the attributes of others. `listed`: mode, owner and group of each; one that has others now is
+   * another one (ESTALE). With `flush` each is synced.
+   */
   exportDirectories(
     sources: readonly string[],
     targets: readonly string[],
+    listed: Float64Array,
     xattrs: boolean,
     flush: boolean,
   ): Promise<ExportedBatch>;

@@ -168,11 +168,16 @@ Napi::Value ExportDirectories(const Napi::CallbackInfo& info) {
   Args args(info);
   const auto batch = std::make_shared<Batch>();
   if (!PairPaths(args, info.Env(), batch)) return {};
-  const ExportHow how{.xattrs = args.Boolean(2), .flush = args.Boolean(3)};
+  const double* listed = args.Doubles(2, 3 * batch->entries.size());
+  const ExportHow how{.xattrs = args.Boolean(3), .flush = args.Boolean(4)};
   if (!args.ok()) return {};
-  return ForEach(info.Env(), batch, [=](const auto& entry) {
-    return ExportDirectoryAttributes(entry.source, entry.target, how);
-  });
+  for (auto& entry : batch->entries) {
+    entry.mode = static_cast<mode_t>(*listed++);
+    entry.uid = static_cast<uid_t>(*listed++);
+    entry.gid = static_cast<gid_t>(*listed++);
+  }
+  return ForEach(info.Env(), batch,
+                 [=](const auto& entry) { return ExportDirectoryAttributes(entry, how); });
 }
 
 struct Described {

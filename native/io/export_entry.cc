@@ -211,6 +211,10 @@ void ExportNode(const ExportEntry& entry, const ExportHow& how, ExportResult& re
   }
 }
 
+bool IsAsListed(const ExportEntry& entry, const struct stat& found) {
+  return found.st_mode == entry.mode && found.st_uid == entry.uid && found.st_gid == entry.gid;
+}
+
 }  // namespace
 
 ExportResult ExportOne(const ExportEntry& entry, const ExportHow& how, CopyControl& control) {
@@ -225,16 +229,16 @@ ExportResult ExportOne(const ExportEntry& entry, const ExportHow& how, CopyContr
   return result;
 }
 
-ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
-                                       const ExportHow& how) {
+ExportResult ExportDirectoryAttributes(const ExportEntry& entry, const ExportHow& how) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   ExportResult result;
   struct stat original;
   struct stat created;
-  const UniqueFd from(open(source.c_str(), kFlags));
-  const auto opened = from.valid() ? StatOf(from.get(), &original) : Status::FromErrno("open");
+  const UniqueFd from(open(entry.source.c_str(), kFlags));
+  auto opened = from.valid() ? StatOf(from.get(), &original) : Status::FromErrno("open");
+  if (opened.ok() && !IsAsListed(entry, original)) opened = Status::Error(ESTALE, "open");
   if (Fails(result, ExportStep::kRead, opened)) return result;
-  const UniqueFd to(open(target.c_str(), kFlags));
+  const UniqueFd to(open(entry.target.c_str(), kFlags));
   const auto found = to.valid() ? StatOf(to.get(), &created) : Status::FromErrno("open");
   if (Fails(result, ExportStep::kWrite, found)) return result;
   if (Fails(result, ExportStep::kWrite,

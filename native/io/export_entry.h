@@ -16,7 +16,9 @@ namespace coral {
 struct ExportEntry {
   std::string source;
   std::string target;
-  mode_t mode = 0;  // Type of the source as its directory was listed.
+  mode_t mode = 0;  // Of the source as its directory was listed; of a file the type alone.
+  uid_t uid = 0;    // Of a directory.
+  gid_t gid = 0;
 };
 
 enum class ExportStep { kRead, kWrite };
@@ -36,8 +38,8 @@ struct ExportHow {
 // ECANCELED, and nothing is left, where `control` is cancelled. EEXIST where the target exists.
 ExportResult ExportOne(const ExportEntry& entry, const ExportHow& how, CopyControl& control);
 
-// Gives an existing directory the attributes of `source`.
-ExportResult ExportDirectoryAttributes(const std::string& source, const std::string& target,
-                                       const ExportHow& how);
+// Gives an existing directory the attributes of the source. ESTALE where it has another mode or
+// owner than the one that was listed: somebody put another one there, which may be open to all.
+ExportResult ExportDirectoryAttributes(const ExportEntry& entry, const ExportHow& how);
 
 }  // namespace coral

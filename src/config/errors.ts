@@ -49,6 +49,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   ENOTEMPTY: 'it is not empty',
   EPERM: 'operation not permitted',
   EROFS: 'it is read-only',
+  ESTALE: 'it was changed or replaced meanwhile',
 };
 
 /** Why a system call failed, in words; for the middle of a message. */

@@ -1,6 +1,16 @@
 /** The native half of `export`: what nobody sees through the command, which looks before it copies. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -55,6 +65,23 @@ test('what is listed as a file and is another thing by now is not opened as one'
   const failed = await native.exportEntries([root], [join(root, 'to')], MODES, true, false);
   assert.equal(failed.failures[0].step, 'read');
   assert.deepEqual(readdirSync(root), []);
+});
+
+test('a directory that somebody put in the place of another gives none of its attributes', async (context) => {
+  const root = scratch(context);
+  const [from, to] = [join(root, 'from'), join(root, 'to')];
+  mkdirSync(from, { mode: 0o700 });
+  mkdirSync(to, { mode: 0o700 });
+  const { mode, uid, gid } = statSync(from);
+  const listed = Float64Array.of(mode, uid, gid);
+  const keep = () => native.exportDirectories([from], [to], listed, true, false);
+  utimesSync(from, 1, 1);
+  assert.deepEqual((await keep()).failures, []);
+  assert.equal(statSync(to).mtimeMs, 1000);
+  chmodSync(from, 0o777);
+  const { failures } = await keep();
+  assert.deepEqual([failures[0].step, failures[0].error.code], ['read', 'ESTALE']);
+  assert.equal(statSync(to).mode & 0o777, 0o700);
 });
 
 test('a large directory is listed whole, in parts, and a look says what is not there', async (context) => {

@@ -52,6 +52,7 @@ export function systemCarrier({ flush, flushDirectories, bare }: SystemOptions):
       native.exportDirectories(
         folders.map(({ source }) => source),
         folders.map(({ target }) => target),
+        Float64Array.from(folders.flatMap(({ mode, uid, gid }) => [mode, uid, gid])),
         mayHaveXattrs(folders),
         flushDirectories,
       ),

@@ -27,6 +27,10 @@ export interface Folder {
   source: string;
   target: string;
   dev: number;
+  /** As it was when it was found. */
+  mode: number;
+  uid: number;
+  gid: number;
   /** Made by this copy: nothing can be in the way in it. */
   made: boolean;
   /** Entries that are not done yet, and one more while it is being listed. Its own times are set last. */

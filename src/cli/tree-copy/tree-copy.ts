@@ -101,10 +101,11 @@ export class TreeCopy implements Visitor {
   }
 
   async enter(directory: Entry): Promise<Folder | undefined> {
-    const { source, target, dev } = directory;
+    const { source, target, dev, mode, uid, gid } = directory;
     const made = await this.makeDirectory(directory);
     this.leave(directory.folder);
-    return made === undefined ? undefined : { source, target, dev, made, open: 1 };
+    if (made === undefined) return undefined;
+    return { source, target, dev, mode, uid, gid, made, open: 1 };
   }
 
   left(folder: Folder, error?: unknown): void {

@@ -79,8 +79,7 @@ export async function countInto(
       totals.bytes += files.reduce((sum, { size }) => sum + size, 0);
       return Promise.resolve(directories);
     },
-    enter: ({ source, target, dev }) =>
-      Promise.resolve({ source, target, dev, made: false, open: 0 }),
+    enter: (directory) => Promise.resolve({ ...directory, made: false, open: 0 }),
     left: () => undefined,
     get stopped() {
       return stopped();
