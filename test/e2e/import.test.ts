@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { must, waitFor } from '../../scripts/lib/process.js';
 import { ask } from '../../src/daemon/client.js';
-import type { CopyDocument, ImportedFile } from '../../src/daemon/documents.js';
+import type { CopyDocument, ImportAnswer, ImportedFile } from '../../src/daemon/documents.js';
 import { isSparse, makeHardTree, sameForRsync, sameTree } from './carried-tree.js';
 import { digest, digestFile, MiB, noise, prose, put } from './content.js';
 import { exists, program, scenario, type TestVolume } from './harness.js';
@@ -239,7 +239,13 @@ scenario(
       });
     }
     // What a client asks for; it does nothing with the answer.
-    await ask(volume.path, volume.mountpoint, 'import', { to: null, files });
+    const gone = { ...files[0], path: '/removed/meanwhile' };
+    const answer = await ask(volume.path, volume.mountpoint, 'import', {
+      to: null,
+      files: [gone, ...files],
+    });
+    const states = (answer as ImportAnswer).files.map(({ state }) => state);
+    assert.deepEqual(states, ['left', 'packed', 'packed']);
     for (const { source, path } of files) {
       const args = ['--omit-header', '--absolute-names'];
       const acl = (file: string) => must('getfacl', [...args, file]);

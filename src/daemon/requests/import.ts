@@ -30,6 +30,11 @@ type Use = IntakeUse & Record<'refused' | 'poorer', ReadonlySet<number>>;
 
 type Answered = ImportAnswer['files'][number];
 
+interface Parent {
+  ino: number;
+  pinned: boolean;
+}
+
 /** A file that is to be packed, unless its content says something else. */
 interface Candidate {
   file: ImportedFile;
@@ -83,30 +88,37 @@ function refuseOwn({ plan }: Parts, files: readonly ImportedFile[]): void {
   throw usageError(`${shown(inside.source)}: it is on ${plan.mountpoint} already; copy it with cp`);
 }
 
-/** Without those that rules or a pin keep plain, and empty ones. */
+/** Without those that rules or a pin keep plain, empty ones, and those that have no directory any more. */
 function candidatesOf(
   parts: Parts,
   files: readonly ImportedFile[],
   to: string | undefined,
 ): Candidate[] {
-  const parents = new Map<string, { ino: number; pinned: boolean }>();
+  const parents = new Map<string, Parent | undefined>();
   return files.flatMap((file) => {
     const slash = file.path.lastIndexOf('/');
     const [above, name] = [file.path.slice(0, slash), file.path.slice(slash + 1)];
-    let parent = parents.get(above);
-    if (parent === undefined) parents.set(above, (parent = directoryAt(parts, above)));
+    if (!parents.has(above)) parents.set(above, directoryAt(parts, above));
+    const parent = parents.get(above);
     // Native code takes paths as text.
-    if (file.size === 0 || parent.pinned || bytesOf(shown(file.source)) !== file.source) return [];
+    if (!parent || file.size === 0 || parent.pinned || bytesOf(shown(file.source)) !== file.source)
+      return [];
     const fileClass = classifyByPath(shown(file.path));
     const { pack, cold } = placementOf(parts, file, fileClass);
     return pack ? [{ file, parent: parent.ino, name, fileClass, tier: to ?? cold }] : [];
   });
 }
 
-function directoryAt({ namespace }: Parts, path: string): { ino: number; pinned: boolean } {
-  const { inode } = findTarget(namespace, { path });
-  if (!isDirectory(inode)) throw usageError(`${shown(path)}: it is no directory`);
-  return { ino: inode.ino, pinned: pinOf(namespace, inode.ino) !== 0 };
+/** Undefined where it was renamed or removed meanwhile: the client will hear that for each file. */
+function directoryAt({ namespace }: Parts, path: string): Parent | undefined {
+  try {
+    const { inode } = findTarget(namespace, { path });
+    if (!isDirectory(inode)) return undefined;
+    return { ino: inode.ino, pinned: pinOf(namespace, inode.ino) !== 0 };
+  } catch (error) {
+    if (error instanceof CoralError) return undefined;
+    throw error;
+  }
 }
 
 function placementOf({ rules }: Parts, { path, size }: ImportedFile, fileClass: FileClass) {
