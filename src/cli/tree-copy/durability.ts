@@ -1,8 +1,7 @@
 /** What was made gets onto the medium: most of it while the rest is copied, all of it at the end. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { native } from '../../native.js';
-import { pathBuffer } from './entry.js';
-import type { CopyTarget } from './tree-copy.js';
+import { pathBuffer, type CopyTarget } from './entry.js';
 
 /** Bytes. Less would have the filesystem commit all the time, more leaves the end waiting for the disk. */
 const STEP = 32 << 20;

@@ -22,6 +22,15 @@ export interface Entry {
   errno: number;
 }
 
+export interface CopyTarget {
+  verb: 'export' | 'import';
+  directory: Entry;
+  /** Its filesystem can't be synced as a whole: the data of each file is. */
+  flush: boolean;
+  /** Why a directory of the source is left out; undefined where it is not. Nothing is copied into itself. */
+  refuses(directory: Entry): string | undefined;
+}
+
 /** A directory of which entries are being copied. */
 export interface Folder {
   source: string;

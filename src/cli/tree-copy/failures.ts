@@ -2,8 +2,7 @@
 import { CoralError, ExitCode, reasonOf } from '../../config/errors.js';
 import { shown } from '../../config/mountinfo.js';
 import type { ExportFailure } from '../../native.js';
-import type { Entry } from './entry.js';
-import type { CopyTarget } from './tree-copy.js';
+import type { CopyTarget, Entry } from './entry.js';
 
 export interface Failed {
   path: string;

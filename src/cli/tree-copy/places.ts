@@ -5,8 +5,15 @@ import { CoralError, ExitCode, reasonOf, usageError } from '../../config/errors.
 import { isCoralReef, isInside, mountOf, readMounts, shown } from '../../config/mountinfo.js';
 import { native } from '../../native.js';
 import { type EntryPlace, locatePath, placeOf, placeOnMount, realPath } from '../locate.js';
-import { entryOf, isDirectory, isOneInode, join, pathBuffer, type Entry } from './entry.js';
-import type { CopyTarget } from './tree-copy.js';
+import {
+  entryOf,
+  isDirectory,
+  isOneInode,
+  join,
+  pathBuffer,
+  type CopyTarget,
+  type Entry,
+} from './entry.js';
 
 const FUSE_SUPER_MAGIC = 0x65735546;
 

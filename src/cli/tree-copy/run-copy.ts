@@ -6,8 +6,8 @@ import type { CopyDocument } from '../../daemon/documents.js';
 import type { Output } from '../output.js';
 import type { Carrier } from './carrier.js';
 import { Durability } from './durability.js';
-import type { Entry } from './entry.js';
-import { type CopyTarget, TreeCopy } from './tree-copy.js';
+import type { CopyTarget, Entry } from './entry.js';
+import { TreeCopy } from './tree-copy.js';
 import { countInto } from './walk.js';
 
 const PROGRESS_MS = 200;

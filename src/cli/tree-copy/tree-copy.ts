@@ -17,6 +17,7 @@ import {
   isRegular,
   isSame,
   pathBuffer,
+  type CopyTarget,
   type Entry,
   type Folder,
 } from './entry.js';
@@ -33,15 +34,6 @@ const LARGE_AT_ONCE = 2;
 const FOLDER_BATCH = 32;
 /** Jobs that wait, so that small files go on while large ones are read. */
 const QUEUED = 256;
-
-export interface CopyTarget {
-  verb: 'export' | 'import';
-  directory: Entry;
-  /** Its filesystem can't be synced as a whole: the data of each file is. */
-  flush: boolean;
-  /** Why a directory of the source is left out; undefined where it is not. Nothing is copied into itself. */
-  refuses(directory: Entry): string | undefined;
-}
 
 export class TreeCopy implements Visitor {
   readonly done = { files: 0, directories: 0, bytes: 0, skipped: 0 };
