@@ -13,11 +13,11 @@ import type {
 import type { TierChange } from '../tiers/tier-changes.js';
 import type { TierConfig } from '../tiers/types.js';
 import { readVolume } from '../tiers/volume.js';
-import { capacityText, parseCapacity, parseMedium, parseTier, TIER_FORM } from './init.js';
 import { mountFor, namedMount, type Mounted } from './locate.js';
 import { follower } from './move.js';
 import { table } from './output.js';
 import { askMount } from './requests.js';
+import { capacityText, parseCapacity, parseMedium, parseTier, TIER_FORM } from './tier-words.js';
 import type { Flag, Invocation, Verb } from './verb.js';
 
 const FLAGS: Readonly<Record<string, Flag>> = {
@@ -25,7 +25,6 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   after: { type: 'string', value: 'TIER', help: 'add: as the next slower one' },
   capacity: { type: 'string', value: 'SIZE|none', help: 'set: how much of it is used; none: all' },
   to: { type: 'string', value: 'TIER', help: 'drain: where all that is on it goes' },
-  wait: { type: 'boolean', help: 'drain: return when it is empty, as it does anyway' },
   path: { type: 'string', value: 'DIR', help: 'set: where it is now, with all that it had' },
   medium: { type: 'string', value: 'nvme|ssd|hdd', help: 'set: what kind of disk it is' },
   name: { type: 'string', value: 'NEW', help: 'set: what it is called from now on' },
@@ -53,7 +52,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     words: [2, 2],
     run: set,
   },
-  drain: { form: 'MOUNTPOINT NAME --to TIER', flags: ['to', 'wait'], words: [2, 2], run: drain },
+  drain: { form: 'MOUNTPOINT NAME --to TIER', flags: ['to'], words: [2, 2], run: drain },
   remove: { form: 'VOLUME NAME', flags: [], words: [2, 2], run: remove },
 };
 

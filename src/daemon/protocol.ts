@@ -20,9 +20,12 @@ export type Message =
 
 export const CONTROL_SOCKET = 'control.sock';
 
+/** What one request to import names at most, in files and their bytes: as much as moves of small files go together. */
+export const IMPORT_BATCH = { files: 256, bytes: 4 << 20 };
+
 /**
- * A request or message longer than this is no request of ours. Bytes: an import names 256 files by two paths, each of
- * up to 4096 bytes, and JSON takes six for a control character.
+ * A request or message longer than this is no request of ours. Bytes: an import names each file by two paths, of up to 4096
+ * bytes, and JSON takes six for a control character.
  */
 export const MAX_LINE = 16 * 1024 * 1024;
 

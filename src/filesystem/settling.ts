@@ -5,7 +5,7 @@
  * `unsettled` in the inode is durable for as long as the backing file may be newer than the record, so
  * that a start after a crash looks at just these files.
  */
-import { classifyByContent } from '../policy/classify.js';
+import { classifyByContent, HEAD_BYTES } from '../policy/classify.js';
 import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
@@ -15,8 +15,6 @@ import { isHarmless } from './backtraces.js';
 import type { Context } from './context.js';
 import { isRegular } from './modes.js';
 
-/** Enough for the header of every format that is recognised. */
-const HEAD_BYTES = 4096;
 /** From this many files on, one flush of the whole tier costs less than one of each file. */
 const FLUSH_TOGETHER = 16;
 const BATCH = 512;

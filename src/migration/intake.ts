@@ -9,6 +9,7 @@ import { bytesOf } from '../config/mountinfo.js';
 import { giveWay } from '../content/turns.js';
 import type { PackedFile } from '../content/types.js';
 import { native, Stat, type Xattr } from '../native.js';
+import { HEAD_BYTES } from '../policy/classify.js';
 import type { Tier } from '../tiers/types.js';
 import { statOf, withFile } from './backing.js';
 import { type MigrationDeps, MoveCancelled, MoveError } from './deps.js';
@@ -71,8 +72,6 @@ export interface Intake {
 export type IntakeProgress = Progress & { total: number };
 
 const { O_RDONLY, O_NOATIME, O_NOFOLLOW, O_NONBLOCK } = constants;
-/** Enough for the header of every format that is recognised. */
-const HEAD_BYTES = 4096;
 /** Inodes made in one turn. */
 const SLICE = 64;
 

@@ -5,6 +5,9 @@
 import type { FileClass } from '../config/file-class.js';
 import { formatOf } from './formats.js';
 
+/** Enough for the header of every format that is recognised. */
+export const HEAD_BYTES = 4096;
+
 const BY_EXTENSION: Readonly<Record<string, FileClass>> = table({
   model:
     'safetensors gguf ggml onnx pt pth tflite ckpt mlmodel engine plan pdparams h5 keras msgpack npz',
@@ -53,7 +56,7 @@ export function classifyByPath(path: string): FileClass {
 }
 
 /**
- * `firstBytes` is the start of the file (4 KiB is plenty; less is fine), `path` its path or name.
+ * `firstBytes` is the start of the file (HEAD_BYTES; less is fine), `path` its path or name.
  * Content that says nothing leaves the path's answer.
  */
 export function classifyByContent(firstBytes: Buffer, path: string): FileClass {

@@ -335,3 +335,22 @@ scenario(
     await nothingIsWrong(volume);
   },
 );
+
+scenario(
+  'an import that began before comes to its end, and nothing of it stays behind',
+  { mount: OPTIONS },
+  async (volume) => {
+    const source = join(volume.root, 'source');
+    const data = noise(300 * MiB);
+    await put(join(source, 'large'), data);
+    const importing = volume.must('import', source, volume.mountpoint, '--to', 'hdd');
+    await waitFor('it is under way', async () => (await volume.tierBytes('hdd')) > 20 * MiB);
+    assert.equal((await drain(volume, 'hdd', 'ssd')).code, 0);
+    await importing;
+    assert.equal((await volume.where('source/large')).tier, 'ssd');
+    assert.equal(await digestFile(volume.at('source/large')), digest(data));
+    assert.deepEqual(await volume.packs('hdd'), []);
+    await volume.unmount();
+    await volume.must('tier', 'remove', volume.path, 'hdd');
+  },
+);

@@ -4,22 +4,17 @@ import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { CoralError } from '../../src/config/errors.js';
 import { readMarker } from '../../src/tiers/marker.js';
 import { addTier, changeTier, removeTier, type Place } from '../../src/tiers/tier-changes.js';
 import type { Medium, VolumeConfig } from '../../src/tiers/types.js';
 import { createVolume, makeTierDirectories, readVolume } from '../../src/tiers/volume.js';
-import { makeVolume, temporaryDirectory, tierDirectories } from './volume-dirs.js';
-
-const refused =
-  (exitCode: number, pattern: RegExp) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof CoralError, String(error));
-    assert.equal(error.exitCode, exitCode, error.message);
-    assert.match(error.message, pattern);
-    assert.ok(!error.message.includes('\n'), 'one line');
-    return true;
-  };
+import {
+  makeVolume,
+  refused,
+  temporaryDirectory,
+  tierDirectories,
+  withTmpfs,
+} from './volume-dirs.js';
 
 interface Made {
   root: string;
@@ -213,15 +208,6 @@ test('a tier is not put into the empty place of one whose disk is away', async (
   // Another directory is none of its business.
   assert.equal(names(await add(made)), 'nvme hdd new');
 });
-
-async function withTmpfs(path: string, options: string, body: () => Promise<void>) {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
-  try {
-    await body();
-  } finally {
-    execFileSync('umount', [path]);
-  }
-}
 
 test('where the new disk is full or read-only, the volume stays as it is', async (t) => {
   const made = await make(t, 'nvme', 'hdd');

@@ -1,8 +1,11 @@
 /** Temporary volumes for the tests of tiers. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { CoralError } from '../../src/config/errors.js';
 import { openStore } from '../../src/store/store.js';
 import type { Store } from '../../src/store/types.js';
 import { type OpenTierSet, openTierSet } from '../../src/tiers/tier-set.js';
@@ -47,4 +50,25 @@ export async function makeVolume(t: TestContext, ...names: string[]): Promise<Te
     open: (options) =>
       openTierSet({ volume, overrides: {}, missingTier: 'fail', store, log: quiet, ...options }),
   };
+}
+
+/** Checks an error that people see: one line, and with which code the command ends. */
+export function refused(exitCode: number, pattern: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof CoralError, String(error));
+    assert.equal(error.exitCode, exitCode, error.message);
+    assert.match(error.message, pattern);
+    assert.ok(!error.message.includes('\n'), 'one line');
+    return true;
+  };
+}
+
+/** Runs `body` with a small disk at `path`; options as of mount(8). */
+export async function withTmpfs(path: string, options: string, body: () => Promise<void>) {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
+  try {
+    await body();
+  } finally {
+    execFileSync('umount', [path]);
+  }
 }

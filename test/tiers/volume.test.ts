@@ -1,21 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CoralError } from '../../src/config/errors.js';
 import { createVolume, readVolume } from '../../src/tiers/volume.js';
-import { temporaryDirectory, tierDirectories } from './volume-dirs.js';
-
-function refused(exitCode: number, pattern: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof CoralError);
-    assert.equal(error.exitCode, exitCode);
-    assert.match(error.message, pattern);
-    assert.ok(!error.message.includes('\n'), 'one line');
-    return true;
-  };
-}
+import { refused, temporaryDirectory, tierDirectories, withTmpfs } from './volume-dirs.js';
 
 test('a new volume is read back as it was made, its trees closed to others', async (t) => {
   const root = await temporaryDirectory(t);
@@ -88,15 +76,6 @@ test('bad tier directories are refused by name, and nothing is left behind', asy
     await assert.rejects(stat(join(root, 'v')), path);
   }
 });
-
-async function withTmpfs(path: string, options: string, body: () => Promise<void>) {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
-  try {
-    await body();
-  } finally {
-    execFileSync('umount', [path]);
-  }
-}
 
 test('where the volume can not be made, the reason is said and no tier is claimed', async (t) => {
   const root = await temporaryDirectory(t);

@@ -1,13 +1,11 @@
 /** Into a volume: the daemon packs what may be packed, and the rest goes through the mount. */
 import { ask } from '../../daemon/client.js';
 import type { ImportAnswer, ImportedFile, ImportProgress } from '../../daemon/documents.js';
+import { IMPORT_BATCH } from '../../daemon/protocol.js';
 import type { ExportedBatch, ExportFailure } from '../../native.js';
 import type { Located } from '../locate.js';
 import { systemCarrier, type Carrier } from './carrier.js';
 import { isRegular, type Entry } from './entry.js';
-
-/** What the daemon packs in one go (`migration/together.ts`). */
-const BATCH = { files: 256, bytes: 4 << 20 };
 
 type Answered = ImportAnswer['files'][number];
 
@@ -42,7 +40,7 @@ export function packingCarrier(to: Located, root: string, tier: string | null): 
   }
 
   return {
-    batch: BATCH,
+    batch: IMPORT_BATCH,
     get bytes() {
       return [...underWay].reduce((sum, { bytes }) => sum + bytes, packedBytes + rest.bytes);
     },

@@ -177,7 +177,9 @@ function useOf(parts: Parts, candidates: readonly Candidate[]): Use {
     wants(i, head) {
       const candidate = candidates[i];
       const byContent = classifyByContent(head, shown(candidate.file.path));
-      if (byContent !== 'other') candidate.fileClass = byContent;
+      // As its path says: that is how it came to be a candidate.
+      if (byContent === 'other' || byContent === candidate.fileClass) return true;
+      candidate.fileClass = byContent;
       return placementOf(parts, candidate.file, candidate.fileClass).pack;
     },
     add(i, packed) {
