@@ -1,73 +1,42 @@
 // ChunkReader and ChunkBatch for JavaScript: batches are made ahead while one is used.
-#include <deque>
 #include <optional>
 
 #include "addon/content.h"
-#include "io/copy_rate.h"
+#include "content/batches_ahead.h"
 
 namespace coral::addon {
 
 namespace {
 
-// Batches that wait to be used: so many that making them goes on while the event loop, or whoever
-// uses one, is held up for a moment.
-constexpr size_t kAhead = 3;
-
-struct Step {
-  Status status;
-  std::shared_ptr<const ChunkBatch> batch;  // Null at the end.
-};
-
-// Everything here happens on the JavaScript thread; only ChunkReader::Next is elsewhere.
-class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
+// Everything here happens on the JavaScript thread.
+class PromisedBatches : public std::enable_shared_from_this<PromisedBatches> {
  public:
-  ReadAhead(Napi::Env env, std::shared_ptr<ChunkReader> reader)
-      : reader_(std::move(reader)), queue_(TaskQueue::For(env)) {}
+  PromisedBatches(Napi::Env env, const std::shared_ptr<ChunkReader>& reader)
+      : ahead_(std::make_shared<BatchesAhead>(reader)), queue_(TaskQueue::For(env)) {}
 
   Napi::Value Next(Napi::Env env) {
     if (waiting_) return Rejected(env, Status::Error(EBUSY, "next"));
     if (closed_) return Rejected(env, Status::Error(ECANCELED, "next"));
     auto deferred = Napi::Promise::Deferred::New(env);
-    if (ready_.empty()) {
+    const auto step = ahead_->Take([self = shared_from_this()](const BatchesAhead::Step& made) {
+      self->queue_->Post([self, made](Napi::Env task_env) { self->Finish(task_env, made); });
+    });
+    if (step) {
+      Deliver(env, deferred, *step);
+    } else {
       queue_->Hold(env);
       waiting_ = deferred;
-    } else {
-      Deliver(env, deferred, ready_.front());
-      // An end or an error stays, for whoever asks again.
-      if (ready_.front().batch != nullptr) ready_.pop_front();
     }
-    StartNext();
     return deferred.Promise();
   }
 
   void Close() {
-    if (closed_) return;
     closed_ = true;
-    ready_.clear();
-    reader_->Cancel();
-    if (!running_) reader_->Release();
+    ahead_->Close();
   }
 
  private:
-  void StartNext() {
-    const bool ended = !ready_.empty() && ready_.back().batch == nullptr;
-    if (running_ || closed_ || ended || ready_.size() >= kAhead) return;
-    running_ = true;
-    CopyPool().Submit([self = shared_from_this()] {
-      Step step;
-      step.status = self->reader_->Next(&step.batch);
-      auto* queue = self->queue_.get();
-      queue->Post([self, step = std::move(step)](Napi::Env env) { self->Finished(env, step); });
-    });
-  }
-
-  void Finished(Napi::Env env, const Step& step) {
-    running_ = false;
-    if (closed_) reader_->Release();
-    const bool wanted = waiting_.has_value();
-    if (!closed_ && (!wanted || step.batch == nullptr)) ready_.push_back(step);
-    StartNext();
-    if (!wanted) return;
+  void Finish(Napi::Env env, const BatchesAhead::Step& step) {
     Napi::HandleScope scope(env);
     const auto deferred = *waiting_;
     waiting_.reset();
@@ -75,7 +44,8 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
     queue_->Release(env);
   }
 
-  static void Deliver(Napi::Env env, const Napi::Promise::Deferred& deferred, const Step& step) {
+  static void Deliver(Napi::Env env, const Napi::Promise::Deferred& deferred,
+                      const BatchesAhead::Step& step) {
     if (!step.status.ok()) {
       deferred.Reject(ToError(env, step.status).Value());
     } else if (step.batch == nullptr) {
@@ -85,11 +55,9 @@ class ReadAhead : public std::enable_shared_from_this<ReadAhead> {
     }
   }
 
-  const std::shared_ptr<ChunkReader> reader_;
+  const std::shared_ptr<BatchesAhead> ahead_;
   const std::shared_ptr<TaskQueue> queue_;
   std::optional<Napi::Promise::Deferred> waiting_;
-  std::deque<Step> ready_;
-  bool running_ = false;
   bool closed_ = false;
 };
 
@@ -118,13 +86,13 @@ Napi::Value CreateChunkReader(const Napi::CallbackInfo& info) {
   UniqueFd fd;
   if (ThrowIfError(info.Env(), DuplicateFd(info[0], &fd))) return info.Env().Undefined();
   auto reader = std::make_shared<ChunkReader>(std::move(fd), limits, batch_bytes, std::move(cuts));
-  auto ahead = std::make_shared<ReadAhead>(info.Env(), reader);
+  auto batches = std::make_shared<PromisedBatches>(info.Env(), reader);
   auto object = Napi::Object::New(info.Env());
   AddMethod(object, "next",
-            [ahead](const Napi::CallbackInfo& call) { return ahead->Next(call.Env()); });
+            [batches](const Napi::CallbackInfo& call) { return batches->Next(call.Env()); });
   AddMethod(object, "digest",
             [reader](const Napi::CallbackInfo& call) { return DigestOf(call.Env(), *reader); });
-  AddMethod(object, "close", [ahead](const Napi::CallbackInfo&) { ahead->Close(); });
+  AddMethod(object, "close", [batches](const Napi::CallbackInfo&) { batches->Close(); });
   AddGetter(object, "bytesRead", [reader](const Napi::CallbackInfo& call) -> Napi::Value {
     return Napi::Number::New(call.Env(), static_cast<double>(reader->bytes_read()));
   });

@@ -17,13 +17,12 @@ namespace {
 
 constexpr size_t kStep = 1 << 20;
 constexpr uint64_t kMaxBatch = 64 << 20;
-constexpr unsigned kHashHelpers = 1;
 
 }  // namespace
 
-void HashChunks(ChunkBatch& batch) {
+void HashChunks(ChunkBatch& batch, unsigned helpers) {
   batch.hashes.resize(batch.count());
-  ParallelFor(WorkerPool::Background(), kHashHelpers, batch.count(), [&batch](size_t i) {
+  ParallelFor(WorkerPool::Background(), helpers, batch.count(), [&batch](size_t i) {
     batch.hashes[i] = batch.zero[i] != 0 ? Hash{} : Sha256(batch.chunk(i), batch.lengths[i]);
   });
 }
@@ -46,7 +45,7 @@ void ChunkReader::Release() {
   rest_bytes_.reset();
 }
 
-Status ChunkReader::Next(std::shared_ptr<const ChunkBatch>* batch) {
+Status ChunkReader::Next(std::shared_ptr<ChunkBatch>* batch) {
   batch->reset();
   if (!failed_.ok()) return failed_;
   const size_t capacity = rest_length_ + batch_bytes_;
@@ -60,10 +59,7 @@ Status ChunkReader::Next(std::shared_ptr<const ChunkBatch>* batch) {
     final_digest_ = digest_.Finish();
     complete_ = true;
   }
-  if (filled == 0) return Status::Ok();
-  auto made = CutBatch(std::move(bytes), filled);
-  HashChunks(*made);
-  *batch = std::move(made);
+  if (filled > 0) *batch = CutBatch(std::move(bytes), filled);
   return Status::Ok();
 }
 

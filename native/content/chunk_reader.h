@@ -1,4 +1,4 @@
-// Reads a file in order and turns it into batches of hashed chunks.
+// Reads a file in order and cuts it into batches of chunks.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@
 
 namespace coral {
 
-// One span of a file, cut and hashed. Never changes once made.
+// One span of a file, cut and then hashed. Never changes from then on.
 struct ChunkBatch {
   std::shared_ptr<const uint8_t> bytes;
   std::vector<uint32_t> starts;  // Offset of each chunk in `bytes`.
@@ -28,8 +28,9 @@ struct ChunkBatch {
   const uint8_t* chunk(size_t i) const { return bytes.get() + starts[i]; }
 };
 
-// Names the chunks of a batch that is cut.
-void HashChunks(ChunkBatch& batch);
+// Names the chunks of a batch that is cut, with so many threads of WorkerPool::Background() beside
+// the caller's.
+void HashChunks(ChunkBatch& batch, unsigned helpers);
 
 class ChunkReader {
  public:
@@ -38,9 +39,9 @@ class ChunkReader {
   ChunkReader(UniqueFd fd, const ChunkLimits& limits, uint64_t batch_bytes,
               std::vector<uint64_t> cuts);
 
-  // The next batch, null at the end. One call at a time, on a thread that may wait for the
-  // background rate. ECANCELED after Cancel.
-  Status Next(std::shared_ptr<const ChunkBatch>* batch);
+  // The next batch, not hashed yet; null at the end. One call at a time, on a thread that may wait
+  // for the background rate. ECANCELED after Cancel.
+  Status Next(std::shared_ptr<ChunkBatch>* batch);
 
   // Closes the file and frees memory. Not during Next, and no Next afterwards.
   void Release();
