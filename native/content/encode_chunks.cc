@@ -9,7 +9,6 @@ namespace coral {
 
 namespace {
 
-constexpr unsigned kHelpers = 1;
 // Chunks that share an encoder, at least: one is tried out in several ways for the others.
 constexpr size_t kRun = 16;
 constexpr int kAgainLevel = 3;
@@ -137,8 +136,9 @@ Status EncodeChunks(const std::shared_ptr<const ChunkBatch>& batch,
   }
   encoded->resize(indexes.size());
   const auto runs = Runs(*batch, indexes, encoding.chain);
-  const unsigned helpers = encoding.level > 0 ? kHelpers : 0;
-  ParallelFor(WorkerPool::Background(), helpers, runs.size() - 1, [&](size_t run) {
+  auto& pool = WorkerPool::Background();
+  // Chunks that are not compressed are only looked at.
+  ParallelFor(pool, encoding.level > 0 ? pool.size() - 1 : 0, runs.size() - 1, [&](size_t run) {
     RunEncoder encoder(encoding, encoded->data() + runs[run]);
     for (size_t n = runs[run]; n < runs[run + 1]; n++) {
       const auto i = indexes[n];

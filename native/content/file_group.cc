@@ -13,8 +13,6 @@ namespace coral {
 
 namespace {
 
-constexpr unsigned kHashHelpers = 1;
-
 bool IsAnother(const FileGroup::File& file, const struct stat& found) {
   if (!file.identity) return false;
   return static_cast<double>(found.st_dev) != file.identity->device ||
@@ -98,7 +96,7 @@ FileGroup::Result FileGroup::Cut(const std::vector<Cutting>& files) const {
     digest.Update(bytes(file), file.length);
   }
   batch->bytes = bytes_;
-  HashChunks(*batch, kHashHelpers);
+  HashChunks(*batch, WorkerPool::Background().size() - 1);
   result.batch = std::move(batch);
   result.digest = digest.Finish();
   return result;

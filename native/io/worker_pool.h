@@ -23,6 +23,7 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void Submit(std::function<void()> work);
+  unsigned size() const { return static_cast<unsigned>(threads_.size()); }
 
   static WorkerPool& Foreground();
   static WorkerPool& Background();

@@ -7,6 +7,7 @@
  * 3. The recipe stands in `garbage` until `commitRecipe` puts it under its inode. A crash before that
  *    leaves it there, and reclaim gives its chunks back; a job that is tried again soon finds them.
  */
+import { availableParallelism } from 'node:os';
 import type { ChunkBatch } from '../native.js';
 import { HASH_BYTES, SEGMENT_CHUNKS } from './limits.js';
 import { copyOf, hashOf } from './names.js';
@@ -33,6 +34,9 @@ export interface PackingDeps extends StoringDeps {
   built: WeakMap<Recipe, BuiltRecipe>;
 }
 
+/** Batches on their way at most: one is written while others are compressed. On two processors a third gained nothing. */
+const ADDING = Math.min(8, Math.max(2, availableParallelism() >> 1));
+
 export class Packing implements PackingJob {
   private readonly storing: Storing;
   private readonly recipeId: number;
@@ -41,6 +45,8 @@ export class Packing implements PackingJob {
   private readonly segments: Segment[] = [];
   /** The last batch on its way; it ends after those before it. */
   private adding = Promise.resolve();
+  /** Those on their way, the oldest first. */
+  private readonly added = Array.from({ length: ADDING - 1 }, () => Promise.resolve());
   /** The segment on its way. */
   private flushing = Promise.resolve();
   /** Segments that `takeDurable` gave away. */
@@ -57,11 +63,11 @@ export class Packing implements PackingJob {
   }
 
   add(batch: ChunkBatch): Promise<void> {
-    const before = this.adding;
-    this.adding = this.addAfter(before, batch);
-    // Whoever adds the next one, or finishes, gets the error.
+    this.adding = this.addAfter(this.adding, batch);
+    // Whoever adds a later one, or finishes, gets the error.
     this.adding.catch(() => {});
-    return before;
+    this.added.push(this.adding);
+    return this.added.shift()!;
   }
 
   private async addAfter(before: Promise<void>, batch: ChunkBatch): Promise<void> {
