@@ -16,7 +16,7 @@ import { Packing, type BuiltRecipe } from './packing.js';
 import { packTogether } from './packing-together.js';
 import { Packs } from './packs.js';
 import { createParityKeeper } from './parity.js';
-import type { ContentLog, ContentParts } from './parts.js';
+import type { ContentParts } from './parts.js';
 import { createPlans, segmentsOf, segmentsOfAll, type Plans } from './plans.js';
 import { createRecipes } from './recipes.js';
 import type { ReclaimState } from './compaction.js';
@@ -27,7 +27,7 @@ import { relocate } from './relocation.js';
 import { createSavings } from './savings.js';
 import { knownWhole, summarize } from './summary.js';
 import { createLock } from './turns.js';
-import type { ContentStore, PackInfo, Recipe } from './types.js';
+import type { ContentLog, ContentStore, PackInfo, Recipe } from './types.js';
 import { createUses } from './uses.js';
 import { createZeros } from './zeros.js';
 

@@ -1,5 +1,4 @@
 /** The parts of an open content store, as they know each other. */
-import type { Logger } from 'pino';
 import type { CopyControl } from '../native.js';
 import type { Store } from '../store/types.js';
 import type { TierSet } from '../tiers/types.js';
@@ -10,10 +9,9 @@ import type { Packs } from './packs.js';
 import type { Recipes } from './recipes.js';
 import type { Savings } from './savings.js';
 import type { Lock } from './turns.js';
+import type { ContentLog } from './types.js';
 import type { Uses } from './uses.js';
 import type { Zeros } from './zeros.js';
-
-export type ContentLog = Pick<Logger, 'info' | 'warn' | 'error'>;
 
 export interface ContentParts {
   store: Store;

@@ -13,8 +13,8 @@ import type { Tier, TierSet } from '../tiers/types.js';
 import { contentError, errnoOf } from './errors.js';
 import { PACK_TARGET_BYTES } from './limits.js';
 import type { Packs } from './packs.js';
-import type { ContentLog } from './parts.js';
 import { createLock } from './turns.js';
+import type { ContentLog } from './types.js';
 import type { Use } from './uses.js';
 
 export interface PackWriterDeps {

@@ -1,4 +1,5 @@
 /** The content store: chunks in packs, found by hash, and the recipes that make files of them. */
+import type { Logger } from 'pino';
 import type {
   ChunkBatch,
   CopyControl,
@@ -7,6 +8,8 @@ import type {
   PackedPlan,
   PlanHandle,
 } from '../native.js';
+
+export type ContentLog = Pick<Logger, 'info' | 'warn' | 'error'>;
 
 /** Where one chunk lies. */
 export interface ChunkLocation {

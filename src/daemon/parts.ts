@@ -20,9 +20,8 @@ import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
 import { followTiers, newerThanStore } from '../integrity/restored.js';
-import { createMigration } from '../migration/migration.js';
+import { createMigration, type RunningMigration } from '../migration/migration.js';
 import { recoverJobs } from '../migration/recover.js';
-import type { Migration } from '../migration/types.js';
 import { openNamespace } from '../namespace/namespace.js';
 import type { Namespace } from '../namespace/types.js';
 import { native } from '../native.js';
@@ -46,7 +45,7 @@ export interface Parts {
   namespace: Namespace;
   content: ContentStore;
   filesystem: Filesystem;
-  migration: Migration;
+  migration: RunningMigration;
   rules: RuleSet;
   log: Log;
 }

@@ -1,6 +1,6 @@
 /** Puts the queue and the planner together: what the daemon builds and everybody else calls. */
 import type { MigrationDeps } from './deps.js';
-import { createIntake } from './intake.js';
+import { createIntake, type Intake } from './intake.js';
 import { createPlanner, type Planner } from './planner.js';
 import { createQueue } from './queue.js';
 import { createSharing } from './sharing.js';
@@ -9,8 +9,10 @@ import type { Migration } from './types.js';
 export type { MigrationDeps } from './deps.js';
 export { recoverJobs } from './recover.js';
 
-/** `sweep` is there for tests and `doctor`: one look at all files now. */
 export interface RunningMigration extends Migration {
+  /** Packs what lies outside of the volume. */
+  readonly intake: Pick<Intake, 'take' | 'packsOn'>;
+  /** For tests: one look at all files now. */
   sweep(): Promise<void>;
 }
 

@@ -2,7 +2,6 @@
  * Carries wishes out: a queue of jobs that copy, verify, switch and release. Steps and recovery:
  * README.md here.
  */
-import type { Intake } from './intake.js';
 
 /** `share`: its tier is where the file is and stays. */
 export type JobKind = 'promote' | 'demote' | 'share';
@@ -74,8 +73,6 @@ export interface MigrationStatus {
 }
 
 export interface Migration {
-  /** Packs what lies outside of the volume. */
-  readonly intake: Pick<Intake, 'take' | 'packsOn'>;
   /** Queues a move; a queued or running one for the same file and tier is returned instead. */
   submit(kind: JobKind, ino: number, tier: string, options: MoveOptions): Job;
   /** Resolves when the job ended; rejects with its error. */
