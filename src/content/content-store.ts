@@ -77,13 +77,19 @@ function createParts({ store, tiers, volumeId: hex, log }: ContentStoreDeps): Co
 
 type Filing = Pick<
   ContentStore,
-  'startPacking' | 'packTogether' | 'commitRecipe' | 'releaseRecipe' | 'hasRecipe'
+  | 'startPacking'
+  | 'packTogether'
+  | 'commitRecipe'
+  | 'releaseRecipe'
+  | 'hasRecipe'
+  | 'committedBytes'
 >;
 
 function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDeps): Filing {
   const { recipes, savings, zeros, building } = parts;
   const built = new WeakMap<Recipe, BuiltRecipe>();
   const packing = { ...parts, built, chunking };
+  let committedBytes = 0;
 
   function release(ino: number): void {
     const head = recipes.detach(ino);
@@ -112,10 +118,12 @@ function filing(parts: ContentParts, plans: Plans, { chunking }: ContentStoreDep
         chunks: recipe.lengths.length,
       });
       savings.add({ logical: recipe.size });
+      committedBytes += recipe.size;
       zeros.add(ino, found.zeroBytes);
     },
     releaseRecipe: release,
     hasRecipe: (ino) => recipes.head(ino) !== undefined,
+    committedBytes: () => committedBytes,
   };
 }
 

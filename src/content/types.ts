@@ -152,6 +152,8 @@ export interface ContentStore {
    * and quick whatever the size: part of the switch. `ino`: where packing began with 0, before there was one.
    */
   commitRecipe(recipe: Recipe, ino?: number): void;
+  /** Bytes of all files that got a recipe since the store was opened. */
+  committedBytes(): number;
   /** Moves the recipe of an inode to the garbage list; its chunks are released in the background. */
   releaseRecipe(ino: number): void;
   hasRecipe(ino: number): boolean;

@@ -1,17 +1,23 @@
 /**
  * Copies the namespace to the tiers from time to time while the volume is in use: what was packed or renamed since the
- * last copy is what the loss of its disk would take. A copy is made where something changed, an hour after the one before
- * at the earliest, and less often of a large namespace, so that the media are not worn by it.
+ * last copy is what the loss of its disk would take. Packed files most of all, since only the namespace knows which chunks
+ * they have: a copy is made once packing pauses and every ten minutes while it goes on, and an hour after the one before
+ * where anything else changed. Of a large namespace less often, so that the media are not worn by it.
  */
+import type { ContentStore } from '../content/types.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
 import type { Log } from '../observe/log.js';
 import type { Store } from '../store/types.js';
 import type { TierSet } from '../tiers/types.js';
 import { beginGeneration } from './generation.js';
 
-const HOUR_MS = 3_600_000;
-/** Written to each tier, on average: 10 GiB a day. */
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** Written to each tier, on average: 10 GiB a day, and a sixteenth of what is packed. */
 const BYTES_PER_MS = (10 * 2 ** 30) / (24 * HOUR_MS);
+const BYTES_PER_PACKED = 1 / 16;
+/** Files of fewer bytes can wait. Disks that packing wrote to need not be woken for it. */
+const WORTH_A_COPY = 64 * 2 ** 20;
 
 export interface NamespaceCopies {
   /** Resolves when no copy is being made any more. */
@@ -21,39 +27,77 @@ export interface NamespaceCopies {
 export interface CopiesDeps {
   store: Store;
   tiers: TierSet;
+  content: Pick<ContentStore, 'committedBytes'>;
   log: Log;
-  /** Between two looks, and between two copies at least. Milliseconds, an hour by default. */
-  intervalMs?: number;
+  times?: CopyTimes;
 }
 
+/** Milliseconds. */
+export interface CopyTimes {
+  /** Between two looks; packing that did nothing from one to the next has paused. */
+  look: number;
+  /** Between two copies at least: while files are packed, and where only something else changed. */
+  whilePacking: number;
+  afterChange: number;
+}
+
+const TIMES: CopyTimes = {
+  look: MINUTE_MS,
+  whilePacking: 10 * MINUTE_MS,
+  afterChange: HOUR_MS,
+};
+
+/** Whatever happens to the clock. */
+const now = (): number => performance.now();
+
 export function keepNamespaceCopies(deps: CopiesDeps): NamespaceCopies {
-  const { store, tiers, log, intervalMs = HOUR_MS } = deps;
-  let copied = store.groups;
-  let notBefore = 0;
+  const { store, tiers, content, log, times = TIMES } = deps;
+  /** As of the last copy, or the start. */
+  let last = { groups: store.groups, packed: content.committedBytes(), bytes: 0, time: now() };
+  /** As of the last look. */
+  let packedBefore = last.packed;
+  let copying = false;
   let running = Promise.resolve();
 
   async function copy(): Promise<void> {
     const before = store.groups;
+    const packed = content.committedBytes();
     const results = await copyNamespace(store, tiers);
-    const bytes = Math.max(...results.map((result) => result.bytes));
     for (const { tier, problem } of results) {
       if (problem !== null) log.debug({ tier, problem }, 'no new copy of the namespace on a tier');
     }
     await beginGeneration(store, tiers, log);
     // The generation is a group of its own; what else was written may not be in the copy.
-    copied = store.groups === before + 1 ? store.groups : NaN;
-    notBefore = Date.now() + bytes / BYTES_PER_MS;
+    const groups = store.groups === before + 1 ? store.groups : NaN;
+    const bytes = Math.max(...results.map((result) => result.bytes));
+    last = { groups, packed, bytes, time: now() };
+  }
+
+  function isDue(): boolean {
+    const elapsed = now() - last.time;
+    const allPacked = content.committedBytes();
+    const hasPaused = allPacked === packedBefore;
+    packedBefore = allPacked;
+    const packed = allPacked - last.packed;
+    const wait = hasPaused ? times.look : times.whilePacking;
+    const isTime = elapsed >= (packed >= WORTH_A_COPY ? wait : times.afterChange);
+    const allowed = elapsed * BYTES_PER_MS + packed * BYTES_PER_PACKED;
+    return store.groups !== last.groups && isTime && allowed >= last.bytes;
   }
 
   const look = (): void => {
-    if (tiers.readOnly || store.failed || store.groups === copied || Date.now() < notBefore) return;
-    notBefore = Infinity; // until it has ended
-    running = copy().catch((error: unknown) => {
-      notBefore = 0;
-      log.warn({ err: error }, 'the namespace could not be copied');
-    });
+    if (copying || tiers.readOnly || store.failed || !isDue()) return;
+    copying = true;
+    running = copy()
+      .catch((error: unknown) => {
+        last = { ...last, time: now() };
+        log.warn({ err: error }, 'the namespace could not be copied');
+      })
+      .finally(() => {
+        copying = false;
+      });
   };
-  const timer = setInterval(look, intervalMs);
+  const timer = setInterval(look, times.look);
   timer.unref();
   return {
     stop() {
