@@ -2,7 +2,8 @@
 
 /**
  * Where the bytes of a packed file lie: one row per chunk, in file order, as parallel arrays.
- * `packs[i]` indexes `packPaths`; -1 means a run of zeros that is stored nowhere.
+ * `packs[i]` indexes `packPaths`; -1 means a run of zeros that is stored nowhere, -2 a chunk
+ * whose pack is no more: reading that is EIO.
  */
 export interface PackedPlan {
   /** Length of the file in bytes; the sum of `lengths`. */

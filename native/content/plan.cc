@@ -29,7 +29,9 @@ constexpr size_t kShareOfChain = 16;
 
 bool RowIsValid(const PlanDescription& rows, size_t i) {
   if (rows.lengths[i] == 0) return false;
-  if (rows.packs[i] < 0) return true;
+  if (rows.packs[i] == kZeroRow) return true;
+  if (rows.packs[i] == kLostRow) return rows.lengths[i] <= kMaxChunk;
+  if (rows.packs[i] < 0) return false;
   return static_cast<size_t>(rows.packs[i]) < rows.pack_paths.size() &&
          rows.lengths[i] <= kMaxChunk && rows.stored[i] > kRecordHeaderSize &&
          rows.stored[i] <= kRecordHeaderSize + kMaxChunk && rows.offsets[i] >= kFirstRecord &&
@@ -134,6 +136,7 @@ Status Plan::ReadRange(Request& request, size_t first) {
       EmitZeros(request, chunk++);
       continue;
     }
+    if (IsLost(chunk)) return FailLost(request);
     if (ReadCached(request, chunk)) {
       chunk++;
       continue;
@@ -350,6 +353,13 @@ Status Plan::Fail(Request& request, size_t chunk, const char* reason) const {
   return Status::Error(EIO, "read", path);
 }
 
+// Nothing can heal it, so nobody waits for that.
+Status Plan::FailLost(Request& request) {
+  request.out->spans.clear();
+  request.out->owners.clear();
+  return Status::Error(EIO, "read what was lost");
+}
+
 PlanGroup Plan::GroupAt(size_t first) const {
   PlanGroup group{first, first, starts_[first], 0, IsZero(first)};
   while (group.last < count() && IsZero(group.last) == group.zero &&
@@ -361,7 +371,7 @@ PlanGroup Plan::GroupAt(size_t first) const {
 
 Status Plan::DropPages() {
   for (size_t first = 0; first < count();) {
-    if (IsZero(first)) {
+    if (IsZero(first) || IsLost(first)) {
       first++;
       continue;
     }

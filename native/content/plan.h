@@ -14,11 +14,16 @@
 
 namespace coral {
 
-// One row per chunk in file order, as parallel arrays. A negative pack is a run of zeros.
+// What a row has in place of a pack: a run of zeros, or a chunk whose pack is no more, which reads
+// as EIO.
+constexpr int32_t kZeroRow = -1;
+constexpr int32_t kLostRow = -2;
+
+// One row per chunk in file order, as parallel arrays.
 struct PlanDescription {
   uint64_t size = 0;
   std::vector<uint32_t> lengths;
-  std::vector<int32_t> packs;  // Indexes pack_paths.
+  std::vector<int32_t> packs;  // Indexes pack_paths, or one of the above.
   std::vector<uint64_t> offsets;
   std::vector<uint32_t> stored;  // Record length, header included.
   std::vector<std::string> pack_paths;
@@ -45,7 +50,7 @@ class Plan : public DataSource {
 
   explicit Plan(PlanDescription description);
 
-  // Wrong data is never returned: EIO, with `damage` filled in.
+  // Wrong data is never returned: EIO, with `damage` filled in where there is something to heal.
   Status Read(uint64_t offset, uint32_t length, ReadResult* out, Damage* damage) override;
   // Only of small files, from packs in the page cache.
   bool ReadAtOnce(uint64_t offset, uint32_t length, ReadResult* out) override;
@@ -86,7 +91,9 @@ class Plan : public DataSource {
   Run RunAt(const Request& request, size_t first) const;
   Status Fail(Request& request, size_t chunk, const char* reason) const;
   bool IsPartial(const Request& request, size_t chunk) const;
-  bool IsZero(size_t chunk) const { return rows_.packs[chunk] < 0; }
+  static Status FailLost(Request& request);
+  bool IsZero(size_t chunk) const { return rows_.packs[chunk] == kZeroRow; }
+  bool IsLost(size_t chunk) const { return rows_.packs[chunk] == kLostRow; }
   PackFile& PackOf(size_t chunk) const { return *packs_[static_cast<size_t>(rows_.packs[chunk])]; }
 
   const PlanDescription rows_;

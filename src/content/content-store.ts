@@ -11,6 +11,7 @@ import { contentError } from './errors.js';
 import { DAMAGE_COUNTED, SEGMENT_CHUNKS } from './limits.js';
 import { evacuate } from './evacuation.js';
 import { heal, healInPlace } from './healing.js';
+import { forgetPacks, loseChunks } from './lost-packs.js';
 import { createPackWriters } from './pack-writers.js';
 import { Packing, type BuiltRecipe } from './packing.js';
 import { packTogether } from './packing-together.js';
@@ -226,6 +227,8 @@ type Keeping = Pick<
   | 'reclaim'
   | 'reclaimAll'
   | 'giveUpAdopted'
+  | 'loseChunks'
+  | 'forgetLostPacks'
   | 'keepParity'
   | 'recover'
   | 'heal'
@@ -244,6 +247,8 @@ function keeping(parts: ContentParts): Keeping {
     reclaim: () => oneReclaim(() => reclaim(parts, state)),
     reclaimAll: () => reclaimAll(parts, state, oneReclaim),
     giveUpAdopted: () => giveUpAdopted(parts),
+    loseChunks: () => loseChunks(parts),
+    forgetLostPacks: () => forgetPacks(parts),
     keepParity: () => oneReclaim(keepParity),
     async recover(isOlder = false) {
       await recover(parts, isOlder);

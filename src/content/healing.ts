@@ -15,8 +15,11 @@ export async function heal(parts: ContentParts, names: Buffer[]): Promise<Buffer
   for (const name of names) {
     await parts.maintenance(async () => {
       const chunk = healable(parts, name);
-      const tier = chunk?.instead && packs.readableTier(chunk.instead.packId);
-      if (chunk && tier) await moveChunks(parts, chunk.from.packId, [chunk], tier);
+      if (!chunk?.instead) return;
+      // Of a tier that the volume has no more it goes to where the copy is.
+      const place = packs.isRemoved(chunk.instead.packId) ? chunk.from : chunk.instead;
+      const tier = packs.readableTier(place.packId);
+      if (tier) await moveChunks(parts, chunk.from.packId, [chunk], tier);
     });
   }
   return names.filter((name) => index.hit(name) !== undefined);

@@ -153,6 +153,11 @@ export class Packs {
     return existsSync(dirname(path)) && !existsSync(path);
   }
 
+  /** It was on a tier that the volume has no more. */
+  isRemoved(packId: number): boolean {
+    return this.tiers.byId(this.records.get(packId)?.tier ?? 0) === undefined;
+  }
+
   /** The tier of a pack where it is there, whether the pack's file is or not. */
   presentTier(packId: number): Tier | undefined {
     const tier = this.tiers.byId(this.records.get(packId)?.tier ?? 0);

@@ -18,6 +18,9 @@ import { giveWay } from './turns.js';
 import type { Recipe } from './types.js';
 
 const BYTES_PER_CHUNK = 20;
+/** In place of the number of a pack. */
+const ZERO_ROW = -1;
+const LOST_ROW = -2;
 const ATTEMPTS = 5;
 /** Looked up in less time than it takes to come back to a request later. */
 const CHUNKS_AT_ONCE = 64;
@@ -233,13 +236,15 @@ function* fill(
     for (let i = 0; i < slice.lengths.length; i++, at++) {
       plan.lengths[at] = slice.lengths[i];
       plan.size += slice.lengths[i];
-      if (slice.zero[i]) plan.packs[at] = -1;
-      else fillRow(plan, at, nameAt(slice, i), index, (packId) => numberOf(packId));
+      if (slice.zero[i]) plan.packs[at] = ZERO_ROW;
+      else fillRow(plan, at, nameAt(slice, i), index, numberOf);
     }
     yield at;
   }
 
+  /** What a removed tier had is lost, and the rest of the file is not. */
   function numberOf(packId: number): number {
+    if (packs.isRemoved(packId)) return LOST_ROW;
     let number = numbers.get(packId);
     if (number === undefined) {
       number = plan.packPaths.push(packs.path(packId)) - 1;

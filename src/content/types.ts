@@ -241,6 +241,13 @@ export interface ContentStore {
   /** From now on packs that were written under another namespace are reclaimed like others. */
   giveUpAdopted(): void;
   /**
+   * Marks the chunks in packs on tiers that the volume has no more, or stores them anew where another copy is good.
+   * Durable when it resolves, where the database's disk has room. Called before serving, and again after a crash.
+   */
+  loseChunks(): Promise<void>;
+  /** After that, and once whoever needs them does without: forgets these packs, as part of the current transaction. */
+  forgetLostPacks(): void;
+  /**
    * Seals or continues what a crash left open; cuts torn tails. Called once before serving. `isOlder`: the namespace is an
    * older copy, and packs have what it does not know.
    */

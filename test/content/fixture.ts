@@ -83,6 +83,16 @@ export async function openBench(directory: string): Promise<Bench> {
   return { directory, volume, store, tiers, content, complaints };
 }
 
+/** Of a bench that is closed: as if the volume had been told that a tier is lost. */
+export function withoutTier(directory: string, id: number): void {
+  const path = join(directory, 'volume/volume.json');
+  const volume = JSON.parse(readFileSync(path, 'utf8')) as VolumeConfig;
+  const gone = volume.tiers.find((tier) => tier.id === id)!;
+  const tiers = volume.tiers.filter((tier) => tier !== gone);
+  writeFileSync(path, JSON.stringify({ ...volume, tiers, nextTier: 1 + volume.tiers.length }));
+  rmSync(gone.path, { recursive: true });
+}
+
 export async function closeBench(bench: Bench): Promise<void> {
   await bench.content.close();
   await bench.store.close();

@@ -62,7 +62,7 @@ type Rows = Record<'lengths' | 'packs' | 'offsets' | 'stored', number[]>;
 function changeRow(rows: Rows, i: number, other: number, chance: Chance): void {
   const changes = [
     () => (rows.lengths[i] = chance.oneIn(2) ? chance.pick(U32) : rows.lengths[other]),
-    () => (rows.packs[i] = chance.pick([0, 0, -1, 1, 2 ** 31 - 1, -(2 ** 31)])),
+    () => (rows.packs[i] = chance.pick([0, 0, -1, -2, 1, 2 ** 31 - 1, -(2 ** 31)])),
     () => (rows.offsets[i] = chance.oneIn(2) ? chance.pick(U53) : rows.offsets[other]),
     () => (rows.offsets[i] += chance.pick([-64, -1, 1, 64])),
     () => (rows.stored[i] = chance.oneIn(2) ? chance.pick(U32) : rows.stored[other]),
@@ -114,7 +114,8 @@ async function readAt(
     const [from, to] = [Math.max(at, offset), Math.min(at + plan.lengths[i], end)];
     if (to <= from) continue;
     const got = read.value.subarray(from - offset, to - offset);
-    if (plan.packs[i] < 0) assert.ok(got.every((byte) => byte === 0));
+    assert.notEqual(plan.packs[i], -2, 'what is lost has no bytes');
+    if (plan.packs[i] === -1) assert.ok(got.every((byte) => byte === 0));
     // From memory also where the record's length is wrong: the bytes are the right ones.
     else
       assert.ok(
@@ -136,6 +137,8 @@ async function checkOrCancel(handle: PlanHandle, plan: PackedPlan, subject: Subj
   const isGood = (i: number): boolean =>
     chunkOf(plan, subject, i) !== undefined &&
     subject.records.get(plan.offsets[i])?.stored === plan.stored[i];
-  const bad = [...plan.packs.keys()].filter((i) => plan.packs[i] >= 0 && !isGood(i));
+  const bad = [...plan.packs.keys()].filter((i) => {
+    return plan.packs[i] === -2 || (plan.packs[i] >= 0 && !isGood(i));
+  });
   assert.deepEqual([...done.value.bad], bad);
 }
