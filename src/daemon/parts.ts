@@ -6,7 +6,8 @@
  * 2. the store (LMDB)
  * 3. the tiers, checked by their markers
  * 4. the namespace
- * 5. the content store, which repairs the packs that a crash left open
+ * 5. the content store, which repairs the packs that a crash left open; then what was on tiers that the volume has no
+ *    more is put in order
  * 6. the filesystem
  * 7. migration, after the moves that a crash cut off are cleaned up
  * 8. what a crash left in the filesystem: orphans, unsettled files
@@ -19,7 +20,9 @@ import { largestPacked } from '../content/limits.js';
 import type { ContentStore, ReclaimReport } from '../content/types.js';
 import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
+import { giveUpRemovedTiers } from '../integrity/removed-tiers.js';
 import { followTiers, newerThanStore } from '../integrity/restored.js';
+import { openJournal } from '../migration/journal.js';
 import { createMigration, type RunningMigration } from '../migration/migration.js';
 import { recoverJobs } from '../migration/recover.js';
 import { openNamespace } from '../namespace/namespace.js';
@@ -88,7 +91,14 @@ export async function openVolume(
   await opened.recover(newer !== undefined);
   teardown.add('close the content store', () => opened.close());
   const content = { ...opened, heal: healWhereAllowed(plan.settings, opened) };
-  if (newer) await followTiers({ store, namespace, tiers, content, log }, newer);
+  const restored = { store, namespace, tiers, content, log };
+  if (newer) await followTiers(restored, newer);
+  const moves = openJournal(store).all();
+  await giveUpRemovedTiers(
+    restored,
+    newer !== undefined,
+    moves.map(({ record }) => record),
+  );
   await beginGeneration(store, tiers, log);
   return { plan, store, tiers, namespace, content, log };
 }

@@ -5,7 +5,7 @@ import { FileError } from '../fuse/errno.js';
 import { FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH } from '../fuse/protocol.js';
 import type { Opened } from '../fuse/operations.js';
 import type { Inode } from '../namespace/types.js';
-import { isWritable, type Tier } from '../tiers/types.js';
+import { isRemoved, isWritable, type Tier } from '../tiers/types.js';
 import { nextReadingCounts } from './access-times.js';
 import { recordBacking } from './attributes.js';
 import type { Context } from './context.js';
@@ -24,13 +24,19 @@ import { handleFor, type OpenFile } from './open-files.js';
 const BACKING_MODE = 0o600;
 const stat = new Float64Array(Stat.length);
 
-/** The tier of an inode's plain data. @throws EIO where its disk is missing. */
+/** The tier of an inode's plain data. @throws EIO where its disk is missing, or it is lost. */
 export function plainTierOf(ctx: Context, inode: Inode): Tier {
   const tier = ctx.tiers.byId(inode.plainTier);
-  if (tier === undefined || tier.state === 'missing') {
+  if (tier === undefined) throw new FileError('EIO', `inode ${inode.ino}: lost with its tier`);
+  if (tier.state === 'missing') {
     throw new FileError('EIO', `inode ${inode.ino}: its tier is missing`);
   }
   return tier;
+}
+
+/** Its plain data was on a tier that the volume has no more: it can only be replaced. */
+export function isLost({ tiers }: Context, { plainTier }: Inode): boolean {
+  return isRemoved(tiers, plainTier);
 }
 
 /**

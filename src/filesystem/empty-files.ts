@@ -9,6 +9,7 @@ import { native } from '../native.js';
 import { now } from '../namespace/now.js';
 import { openedForReading } from './access-times.js';
 import { inodeOf } from './attributes.js';
+import { isLost } from './backing.js';
 import type { Context } from './context.js';
 import { mayWrite, O_RDONLY, O_RDWR, O_TRUNC } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
@@ -42,12 +43,12 @@ export async function cutWithoutBacking(ctx: Context, ino: number): Promise<bool
   const file = ctx.files.acquire(ino, O_RDWR);
   try {
     return await inTurn(file, async () => {
-      if (inodeOf(ctx, ino).plainTier !== 0) return false;
+      if (hasBacking(ctx, inodeOf(ctx, ino))) return false;
       if (file.serving === 'packed') await ctx.server.endReadAhead(ino);
       await tryStore(ctx, ino);
       const inode = inodeOf(ctx, ino);
       // A move may have ended meanwhile.
-      if (inode.plainTier !== 0) return false;
+      if (hasBacking(ctx, inode)) return false;
       forgetData(ctx, inode);
       if (file.serving === 'packed') serveEmpty(ctx, file);
       await ctx.namespace.commit();
@@ -58,10 +59,14 @@ export async function cutWithoutBacking(ctx: Context, ino: number): Promise<bool
   }
 }
 
+const hasBacking = (ctx: Context, inode: Inode): boolean =>
+  inode.plainTier !== 0 && !isLost(ctx, inode);
+
 function forgetData(ctx: Context, inode: Inode): void {
   ctx.files.noteChange(inode.ino);
   if (inode.packedTier !== 0) giveUpRecipe(ctx, inode);
   const { sec, nsec } = now();
+  inode.plainTier = 0;
   inode.size = 0;
   inode.unsettled = false;
   [inode.mtimeSec, inode.mtimeNsec] = [sec, nsec];

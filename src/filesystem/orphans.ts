@@ -175,8 +175,8 @@ export class Orphans {
     ctx.files.forgetIdle(ino);
     if (inode.plainTier === 0) return this.finish(inode);
     const tier = ctx.tiers.byId(inode.plainTier);
-    // Where the volume has no such tier any more the orphan stays for a later start.
-    if (tier === undefined) return;
+    // The volume has no such tier any more, and no other one gets its number.
+    if (tier === undefined) return this.finish(inode);
     if (!isWritable(tier)) return this.wait(tier, ino);
     const others = withBacking.get(tier);
     if (others === undefined) withBacking.set(tier, [inode]);

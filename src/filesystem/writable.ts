@@ -6,7 +6,7 @@ import { native, Stat } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { now } from '../namespace/now.js';
 import { inodeOf, recordBacking } from './attributes.js';
-import { createBacking, openBackingLater, servePlain } from './backing.js';
+import { createBacking, isLost, openBackingLater, servePlain } from './backing.js';
 import type { Context } from './context.js';
 import { O_RDONLY } from './modes.js';
 import { inTurn, type OpenFile } from './open-files.js';
@@ -32,12 +32,14 @@ export async function makePlain(
     if (cut) await tryStore(ctx, file.ino);
     else await hydrate(ctx, file);
   }
+  const replaced = cut && isLost(ctx, inodeOf(ctx, file.ino));
+  if (replaced) await tryStore(ctx, file.ino);
   const current = inodeOf(ctx, file.ino);
-  const empty = current.plainTier === 0;
+  const empty = current.plainTier === 0 || replaced;
   if (empty) createEmpty(ctx, file, current);
   else await openBackingLater(ctx, file, current, writes);
+  if (empty && (replaced || !cut)) await ctx.namespace.commit(); // the record is older than its backing file
   if (cut) await cutPlain(ctx, file);
-  else if (empty) await ctx.namespace.commit(); // the record is older than its backing file
   // Where a writer has it open, its close schedules this.
   if ((empty || cut) && file.writers === 0) ctx.settling.schedule(file.ino);
 }

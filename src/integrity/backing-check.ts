@@ -36,8 +36,9 @@ async function checkFile(deps: CheckDeps, inode: Inode, findings: Findings): Pro
   if (inode.plainTier === 0) return checkBytesSomewhere(inode, subject, findings);
   const tier = tiers.byId(inode.plainTier);
   if (!tier) {
-    const detail = `its bytes are on tier ${inode.plainTier}, which the volume does not have`;
-    findings.report({ what: 'no-tier', subject, detail, repair: 'bring the tier back' });
+    const detail = `its bytes were lost with tier number ${inode.plainTier}, which the volume has no more`;
+    const repair = 'restore the file from a backup, or delete it';
+    findings.report({ what: 'no-tier', subject, detail, repair });
   } else if (tier.state !== 'missing') {
     findings.checked.backingFiles++;
     await checkBackingFile(deps, tier, inode, subject, findings);

@@ -90,11 +90,12 @@ function checkChunk(
   const subject = nameChunk(name);
   const { packId, offset, stored, references } = location;
   const pack = packs.get(packId);
+  // Of what was lost with a tier the files are named.
   const restore = 'store a file with the same content again, or restore the files from a backup';
-  if (!pack) {
+  if (!pack && !location.bad) {
     const detail = `it lies in pack ${packId}, which the catalogue does not have`;
     report({ what: 'lost-chunk', subject, detail, repair: restore });
-  } else if (offset + stored > pack.size) {
+  } else if (pack && offset + stored > pack.size) {
     const detail = `it ends at ${offset + stored} in pack ${packId}, which has ${pack.size} bytes`;
     report({ what: 'lost-chunk', subject, detail, repair: restore });
   }

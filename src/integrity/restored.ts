@@ -17,8 +17,9 @@ import { generationOf, setGeneration } from '../store/generation.js';
 import type { Store } from '../store/types.js';
 import { BACKTRACE_XATTR } from '../tiers/backtrace.js';
 import { notedGeneration } from '../tiers/generation.js';
-import type { Tier, TierSet } from '../tiers/types.js';
+import { isRemoved, type Tier, type TierSet } from '../tiers/types.js';
 import { copyNamespace, keepCopies } from './namespace-copy.js';
+import { isAsRecorded } from './plain-copies.js';
 import { walkInodes } from './walks.js';
 
 const S_IFMT = 0o170000;
@@ -80,7 +81,7 @@ export async function followTiers(parts: RestoredParts, newer: Newer): Promise<v
     const inode = namespace.get(ino);
     const there = newer.files.get(ino);
     newer.files.delete(ino);
-    if (inode && !there) keepRecord(namespace, inode);
+    if (inode && !there) keepRecord(parts, inode);
     else if (inode && there && follow(parts, inode, there)) followed++;
   }
   const unknown = await clearUnknown(parts, newer.files);
@@ -104,9 +105,12 @@ function keepSpares({ namespace, tiers }: RestoredParts, { files }: Newer): void
   }
 }
 
-/** Its bytes are elsewhere or lost, and must not be taken for some that were never written. */
-function keepRecord(namespace: Namespace, inode: Inode): void {
-  if (!inode.unsettled) return;
+/**
+ * Its bytes are elsewhere or lost, and must not be taken for some that were never written. On a tier that was removed it is
+ * for `giveUpRemovedTiers` to say.
+ */
+function keepRecord({ namespace, tiers }: RestoredParts, inode: Inode): void {
+  if (!inode.unsettled || isRemoved(tiers, inode.plainTier)) return;
   inode.unsettled = false;
   namespace.update(inode);
 }
@@ -129,19 +133,11 @@ function follow(parts: RestoredParts, inode: Inode, there: readonly Tier[]): boo
   return true;
 }
 
-/** It was written since, and the packed form is what it was before. */
-function forgetPacked({ content }: RestoredParts, inode: Inode): void {
+/** The packed form counts no more, such as of a file that was written since; the caller updates the inode. */
+export function forgetPacked({ content }: Pick<RestoredParts, 'content'>, inode: Inode): void {
   if (inode.packedTier === 0) return;
   if (content.hasRecipe(inode.ino)) content.releaseRecipe(inode.ino);
   Object.assign(inode, { packedTier: 0, packedBytes: 0, digest: '' });
-}
-
-function isAsRecorded(inode: Inode, stat: Float64Array): boolean {
-  return (
-    stat[Stat.size] === inode.size &&
-    stat[Stat.mtimeSec] === inode.mtimeSec &&
-    stat[Stat.mtimeNsec] === inode.mtimeNsec
-  );
 }
 
 /** Of several, a move may have left the older one. */

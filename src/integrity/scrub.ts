@@ -6,7 +6,7 @@ import { findInRecord } from '../content/chunk-index.js';
 import { errnoOf } from '../content/errors.js';
 import { hashOf } from '../content/names.js';
 import { isOwn, loadPacks } from '../content/packs.js';
-import { hashAt } from '../content/records.js';
+import { decodeLocation, hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
@@ -16,6 +16,7 @@ import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
 import { watchTiers, type TierWatch } from './missing-tiers.js';
 import { checkRunning, type CheckDeps, type CheckProgress, type Problem } from './report.js';
+import { walkTable } from './walks.js';
 
 const SLICE = 2000;
 
@@ -67,6 +68,7 @@ export async function scrubPacks(
     if (!tier || state === 'doomed' || !watch.isThere(tier)) continue;
     await scrubPack({ deps, watch, damaged, report }, packId, tier);
   }
+  await findLost(deps, damaged);
   report.healed += await heal(deps, damaged);
   await deps.store.commit();
   report.damaged = [...damaged.keys()].map((key) => hashOf(keyName(key)).toString('hex'));
@@ -141,6 +143,16 @@ async function markGood(
     checkRunning(deps);
   }
   return good;
+}
+
+/** What was lost with a tier is in no pack that could be read. */
+async function findLost({ store }: CheckDeps, damaged: Map<string, number>): Promise<void> {
+  const packs = loadPacks(store);
+  for await (const { key } of walkTable(store, 'damaged', SLICE)) {
+    const value = store.table('chunks').get(key);
+    const location = value && decodeLocation(value);
+    if (location?.bad && !packs.has(location.packId)) damaged.set(hashKey(key), location.packId);
+  }
 }
 
 /** Takes out what is good now. @returns how many that are */

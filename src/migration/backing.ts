@@ -6,7 +6,8 @@ import { errnoName, reasonOf } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { type CheckedCopy, native, Stat } from '../native.js';
 import { BACKTRACE_XATTR, encodeBacktrace } from '../tiers/backtrace.js';
-import type { Tier, TierSet } from '../tiers/types.js';
+import { releasedPath } from '../tiers/tier-set.js';
+import type { Tier } from '../tiers/types.js';
 import { MoveError } from './deps.js';
 import type { JobRecord } from './journal.js';
 import type { Move, MoveContext, Outcome } from './move.js';
@@ -133,11 +134,6 @@ function renew(path: string, backtrace: Buffer, times: Times): void {
   } finally {
     native.close(fd);
   }
-}
-
-/** Where a replaced backing file lies until it is unlinked. */
-export function releasedPath(tiers: TierSet, tier: Tier, ino: number): string {
-  return `${tiers.incomingPath(tier, ino)}.released`;
 }
 
 /**

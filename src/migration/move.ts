@@ -95,7 +95,10 @@ export async function writableTier(
 /** A tier that bytes are read from. @throws MoveError where it is not there. */
 export function readableTier({ deps }: MoveContext, id: number): Tier {
   const tier = deps.tiers.byId(id);
-  if (!tier) throw new MoveError('EIO', `the volume has no tier number ${id}`);
+  if (!tier) {
+    const why = `it was lost with tier number ${id}, which the volume has no more`;
+    throw new MoveError('EIO', why);
+  }
   if (tier.state === 'missing') throw new MoveError('EIO', tier.problem ?? 'its tier is missing');
   return tier;
 }

@@ -8,8 +8,8 @@ import { errnoName } from '../config/errors.js';
 import type { Inode } from '../namespace/types.js';
 import { native } from '../native.js';
 import { commitWhereRoom } from '../store/commit.js';
+import { releasedPath } from '../tiers/tier-set.js';
 import { isWritable, type Tier, type TierSet } from '../tiers/types.js';
-import { releasedPath } from './backing.js';
 import type { MigrationDeps } from './deps.js';
 import { type JobRecord, openJournal } from './journal.js';
 

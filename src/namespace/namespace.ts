@@ -24,6 +24,8 @@ export interface NamespaceParts {
 const ROOT_MODE = 0o40755;
 const MAX_DEPTH = 4096;
 const MAX_TARGET_BYTES = 4095;
+/** Few volumes have any, and a table of its own would have to be made in each. */
+const LOST = 'lost/';
 
 /**
  * Opens the namespace of a store; a new one gets its root directory. One per store. `beginAt`: the store is an older copy,
@@ -38,6 +40,7 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
   const unsettled = createNumberSet(store.table('unsettled'));
   const orphans = createNumberSet(store.table('orphans'));
   const spares = createNumberSet(store.table('spares'));
+  const lost = createNumberSet(store.table('meta'), LOST);
   const entries = createEntries(store.table('entries'), parts.hash ?? createNameHash());
   const xattrs = createXattrs(store.table('xattrs'));
   const cached = parts.cachedInodes ?? CACHED_INODES;
@@ -72,6 +75,9 @@ export function createNamespace(store: Store, parts: NamespaceParts): Namespace 
     removeSpare: spares.delete,
     spares: spares.values,
     unsettled: unsettled.values,
+    addLost: lost.add,
+    removeLost: lost.delete,
+    lost: lost.values,
     pathOf: (ino) => pathOf(inodes, ino),
     counts: {
       get inodes() {

@@ -2,6 +2,9 @@
 import type { Table } from '../store/types.js';
 import { numberKey, readNumber } from './keys.js';
 
+/** Above all numbers. */
+const END = 2 ** 64 - 2 ** 32;
+
 export interface NumberSet {
   add(ino: number): void;
   delete(ino: number): void;
@@ -10,12 +13,16 @@ export interface NumberSet {
 }
 
 const PRESENT = Buffer.from([1]);
-const FIRST = numberKey(0);
 
-export function createNumberSet(table: Table): NumberSet {
+/** With a `prefix` to its keys, in a table that has others too. */
+export function createNumberSet(table: Table, prefix = ''): NumberSet {
+  const before = Buffer.from(prefix);
+  const keyOf =
+    prefix === '' ? numberKey : (ino: number) => Buffer.concat([before, numberKey(ino)]);
   return {
-    add: (ino) => table.put(numberKey(ino), PRESENT),
-    delete: (ino) => table.remove(numberKey(ino)),
-    values: () => Array.from(table.range(FIRST), ({ key }) => readNumber(key, 0)),
+    add: (ino) => table.put(keyOf(ino), PRESENT),
+    delete: (ino) => table.remove(keyOf(ino)),
+    values: () =>
+      Array.from(table.range(keyOf(0), keyOf(END)), ({ key }) => readNumber(key, prefix.length)),
   };
 }

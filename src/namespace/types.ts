@@ -120,6 +120,13 @@ export interface Namespace {
   spares(): number[];
   /** Inodes whose backing file may be newer than the record; kept by `update` from `unsettled`. */
   unsettled(): number[];
+  /**
+   * Inodes whose bytes were lost with a tier: their plain tier is one that the volume has no more. One that is whole again, or
+   * deleted, is among them until the next start.
+   */
+  addLost(ino: number): void;
+  removeLost(ino: number): void;
+  lost(): number[];
 
   /** Path from the root through first links, as bytes in latin1, '/a/b'; undefined when unlinked. */
   pathOf(ino: number): string | undefined;

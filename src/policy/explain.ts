@@ -27,12 +27,13 @@ export function explain(
   };
 }
 
-function nowOf({ plainTier, packedTier }: FileFacts): string {
+function nowOf({ plainTier, packedTier, size }: FileFacts): string {
   if (plainTier !== null && packedTier !== null) {
     return `It is plain on ${plainTier}, and packed on ${packedTier} as well: going down costs nothing.`;
   }
   if (plainTier !== null) return `It is plain on ${plainTier}.`;
   if (packedTier !== null) return `It is packed on ${packedTier}.`;
+  if (size > 0) return 'Its data was lost with its tier: restore it from a backup, or delete it.';
   return 'It is empty and has no data on any tier.';
 }
 

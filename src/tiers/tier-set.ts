@@ -256,6 +256,11 @@ function createTierSet(tiers: OpenTier[], options: OpenTierSet): TierSet {
   };
 }
 
+/** Where a replaced backing file lies until it is unlinked. */
+export function releasedPath(tiers: TierSet, tier: Tier, ino: number): string {
+  return `${tiers.incomingPath(tier, ino)}.released`;
+}
+
 function low(ino: number): string {
   return (ino % 256).toString(16).padStart(2, '0');
 }

@@ -34,6 +34,10 @@ export type TierState = 'ok' | 'missing' | 'read-only' | 'full';
 export const isWritable = ({ state }: { state: TierState }): boolean =>
   state === 'ok' || state === 'full';
 
+/** Whether a number that an inode or a pack names is that of a tier which the volume has no more; 0 is none. */
+export const isRemoved = (tiers: Pick<TierSet, 'byId'>, id: number): boolean =>
+  id !== 0 && tiers.byId(id) === undefined;
+
 export interface TierUsage {
   /** Bytes: the configured limit, or the size of the filesystem. */
   capacity: number;

@@ -2,7 +2,7 @@
 import { DAMAGE_COUNTED } from '../../content/limits.js';
 import type { StatusDocument, TierDocument } from '../documents.js';
 import type { Parts } from '../parts.js';
-import type { Tier } from '../../tiers/types.js';
+import { isRemoved, type Tier } from '../../tiers/types.js';
 import { VERSION } from '../../config/version.js';
 
 const PACKS_NAMED = 5;
@@ -14,7 +14,7 @@ export function status(parts: Parts): StatusDocument {
   tiers.lookAtFull();
   const problems = tiers.tiers.flatMap((tier) => tier.problem ?? []);
   if (store.failed !== null) problems.push(`nothing becomes durable: ${store.failed.message}`);
-  problems.push(...damageOf(content));
+  problems.push(...damageOf(content), ...lossOf(parts));
   return {
     mountpoint: plan.mountpoint,
     volume: plan.directory,
@@ -56,6 +56,21 @@ function damageOf(content: Parts['content']): string[] {
     found.push(`packs whose file is not there: ${list}${rest}; put it back`);
   }
   return found;
+}
+
+/** Bounded: it is asked for every few seconds. */
+function lossOf({ namespace, tiers }: Parts): string[] {
+  let lost = 0;
+  for (const ino of namespace.lost()) {
+    const inode = namespace.peek(ino);
+    if (inode && inode.nlink > 0 && isRemoved(tiers, inode.plainTier)) lost++;
+    if (lost === DAMAGE_COUNTED) break;
+  }
+  if (lost === 0) return [];
+  const count = lost === DAMAGE_COUNTED ? `${lost} or more` : String(lost);
+  return [
+    `plain files that were lost with a tier: ${count}; fsck names them: restore them from a backup, or delete them`,
+  ];
 }
 
 function tierDocument(parts: Parts, tier: Tier): TierDocument {

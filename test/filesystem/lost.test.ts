@@ -1,0 +1,102 @@
+/** Files whose bytes were lost with a tier: they never read as something else, and can be replaced and deleted. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { test, type TestContext } from 'node:test';
+import { SetattrValid } from '../../src/fuse/protocol.js';
+import { atEnd } from '../migration/world.js';
+import {
+  afterCrash,
+  eventually,
+  fails,
+  ME,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  ROOT_INO,
+  world,
+  type World,
+} from './world.js';
+
+const REMOVED = 9;
+const OLD = 'what was there';
+
+/** As giving up a tier leaves them. */
+async function worldWithLost(t: TestContext): Promise<{ w: World; ino: number }> {
+  const w = await world(t);
+  const ino = await w.add('file', OLD);
+  await w.settle(ino);
+  rmSync(w.backingPath(ino));
+  w.filesystem.activity.moved(ino, 'data');
+  Object.assign(w.inode(ino), { plainTier: REMOVED, plainBlocks: 0 });
+  w.namespace.update(w.inode(ino));
+  w.namespace.addLost(ino);
+  await w.namespace.commit();
+  return { w, ino };
+}
+
+const cut = (w: World, ino: number, size: number) =>
+  w.setattr(ino, { valid: SetattrValid.SIZE, size });
+
+async function assertLost(w: World, ino: number): Promise<void> {
+  for (const flags of [O_RDONLY, O_WRONLY, O_RDWR]) await fails('EIO', () => w.open(ino, flags));
+  await fails('EIO', () => cut(w, ino, 5));
+  assert.equal((await w.getattr(ino)).size, OLD.length);
+  assert.equal(w.filesystem.openHandles(), 0);
+}
+
+test('reading, appending and cutting to a part give EIO, and change nothing', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  await assertLost(w, ino);
+  await w.setattr(ino, { valid: SetattrValid.MODE, mode: 0o600 });
+  await w.operations.rename(ME, ROOT_INO, 'file', ROOT_INO, 'other', 0);
+  assert.equal(await w.find('other'), ino);
+  await assertLost(w, ino);
+  await assertLost(await afterCrash(t, w), ino);
+});
+
+test('who writes it anew has all of what was written, also after a crash', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  await w.open(ino, O_WRONLY | O_TRUNC);
+  // Nothing was synced: it is empty, or what was written by then.
+  const early = await afterCrash(t, w);
+  await early.filesystem.recover(false);
+  assert.equal((await early.getattr(ino)).size, 0);
+  w.write(ino, 'new');
+  await w.close(ino, O_WRONLY | O_TRUNC);
+  await w.settle(ino);
+  assert.equal((await w.read(ino)).toString(), 'new');
+  assert.equal((await (await afterCrash(t, w)).read(ino)).toString(), 'new');
+});
+
+test('one that was cut to nothing is an empty file', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  assert.equal((await cut(w, ino, 0)).size, 0);
+  assert.equal(w.inode(ino).plainTier, 0);
+  await w.open(ino, O_RDWR);
+  w.write(ino, 'new');
+  await w.close(ino, O_RDWR);
+  assert.equal((await w.read(ino)).toString(), 'new');
+});
+
+test('where nothing can be recorded it stays lost, and does not look empty', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  const failing = () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+  const store = w.store as unknown as { writeTransaction(): Promise<void> };
+  const { mock } = t.mock.method(store, 'writeTransaction', failing);
+  atEnd(t, () => mock.restore());
+  await fails('ENOSPC', () => w.open(ino, O_WRONLY | O_TRUNC));
+  await fails('ENOSPC', () => cut(w, ino, 0));
+  await assertLost(w, ino);
+  mock.restore();
+  await w.namespace.commit();
+  await assertLost(w, ino);
+});
+
+test('a deleted one is gone, and so is its number', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  await w.operations.unlink(ME, ROOT_INO, 'file');
+  w.operations.forget(ino);
+  await eventually('it is given back', () => w.namespace.get(ino) === undefined);
+  assert.deepEqual(w.namespace.orphans(), []);
+});
