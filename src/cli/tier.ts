@@ -28,6 +28,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   path: { type: 'string', value: 'DIR', help: 'set: where it is now, with all that it had' },
   medium: { type: 'string', value: 'nvme|ssd|hdd', help: 'set: what kind of disk it is' },
   name: { type: 'string', value: 'NEW', help: 'set: what it is called from now on' },
+  lost: { type: 'boolean', help: 'remove: its disk is gone for good, and what was only there' },
 };
 
 interface Action {
@@ -53,7 +54,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     run: set,
   },
   drain: { form: 'MOUNTPOINT NAME --to TIER', flags: ['to'], words: [2, 2], run: drain },
-  remove: { form: 'VOLUME NAME', flags: [], words: [2, 2], run: remove },
+  remove: { form: 'VOLUME NAME [--lost]', flags: ['lost'], words: [2, 2], run: remove },
 };
 
 export const tierVerb: Verb = {
@@ -67,7 +68,9 @@ export const tierVerb: Verb = {
     'faster; new files go to the first tier. --path is for a disk that is mounted elsewhere now, or was copied to another',
     'one as a whole (rsync -aSX). Options, rules and fstab lines that name a tier are not changed by --name; pins are.',
     'drain empties a tier of a mounted volume, to a faster or slower one, and goes on though the command is ended; the',
-    'tier takes nothing new until the volume is unmounted. remove takes out a tier that is empty.',
+    'tier takes nothing new until the volume is unmounted. remove takes out a tier that is empty, or says what is on it.',
+    'With --lost it takes out one whose disk is gone for good: it lists the files that are lost with it in VOLUME/lost-*.txt.',
+    'They keep their names and give I/O errors until they are restored or deleted; all others are as before.',
   ],
   flags: FLAGS,
   arity: [1, Infinity],
@@ -157,9 +160,27 @@ async function drain([mountpoint, tier]: string[], invocation: Invocation): Prom
   return ExitCode.done;
 }
 
-async function remove([volume, name]: string[], { output }: Invocation): Promise<ExitCode> {
+async function remove([volume, name]: string[], invocation: Invocation): Promise<ExitCode> {
+  const { has, output } = invocation;
+  if (has('lost')) return removeLost(volume, name, output);
   const { removeTierFrom } = await import('../daemon/volume-tiers.js');
   tell(await removeTierFrom(volume, name), `Took tier ${name} out of`, output);
+  return ExitCode.done;
+}
+
+async function removeLost(
+  volume: string,
+  name: string,
+  output: Invocation['output'],
+): Promise<ExitCode> {
+  const { removeLostTierFrom } = await import('../daemon/volume-tiers.js');
+  const { lossText } = await import('../daemon/lost-tier.js');
+  const document = await removeLostTierFrom(volume, name, (lost) => {
+    const where = lost.list === null ? '' : `: ${lost.list}`;
+    output.say(`coral-reef: lost with tier ${name}: ${lossText(lost)}${where}`);
+    if (lost.pins > 0) output.say(`coral-reef: pins to it that are gone: ${lost.pins}`);
+  });
+  tell(document, `Took tier ${name} out of`, output);
   return ExitCode.done;
 }
 

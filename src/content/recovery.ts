@@ -224,7 +224,9 @@ async function recoverUnknown(
 /** @returns how many chunks the index finds again in it. */
 async function adoptPack(parts: ContentParts, tier: Tier, scan: PackScan): Promise<number> {
   const { packId, fileLength: size } = scan;
-  parts.packs.adopt({ packId, tier: tier.id, size, live: 0, sealed: true, state: 'adopted' });
+  // The index still points there where it was given up with its tier, and saved from that since.
+  const live = await countLive(parts, packId, scan);
+  parts.packs.adopt({ packId, tier: tier.id, size, live, sealed: true, state: 'adopted' });
   return takeBack(parts, parts.tiers.packPath(tier, packId), scan);
 }
 

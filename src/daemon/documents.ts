@@ -256,3 +256,22 @@ export interface TiersChangedDocument {
   /** What has to be done before the next mount, one line each. */
   warnings: string[];
 }
+
+/** What is lost with a tier. */
+export interface LossDocument {
+  files: number;
+  /** Of these, files of which a part is left. */
+  partly: number;
+  /** Sizes of these files, and bytes of them that are lost. */
+  bytes: number;
+  lostBytes: number;
+  /** Pins to the tier, which are gone with it. */
+  pins: number;
+  /** Path of the list; null where nothing is lost. */
+  list: string | null;
+}
+
+/** `tier remove --lost`. */
+export interface LostTierDocument extends TiersChangedDocument {
+  lost: LossDocument;
+}

@@ -2,19 +2,12 @@
  * Changes the tiers of a volume that nobody has mounted, under its lock, and says what they are. A daemon that waits for the
  * lock meanwhile looks at the volume again once it has it (`refuseIfChanged`).
  */
-import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountAt, readMounts, shown } from '../config/mountinfo.js';
 import { checkTierNames } from '../config/settings.js';
-import { openContentStore } from '../content/content-store.js';
-import type { CheckDeps } from '../integrity/report.js';
 import { differingFrom, lackingOn, remainingOn } from '../integrity/tier-contents.js';
 import { openJournal } from '../migration/journal.js';
-import { openNamespace } from '../namespace/namespace.js';
-import { openForegroundLog } from '../observe/log.js';
-import { DATA_FILE } from '../store/files.js';
-import { openStore } from '../store/store.js';
 import { unusable, writeProblem } from '../tiers/directory.js';
 import { readMarker } from '../tiers/marker.js';
 import {
@@ -22,16 +15,24 @@ import {
   changeTier,
   filesIn,
   removable,
+  removeLostTier,
   removeTier,
   tierNamed,
   type Place,
   type TierChange,
 } from '../tiers/tier-changes.js';
-import { openProblem, openTierSet } from '../tiers/tier-set.js';
+import { openProblem } from '../tiers/tier-set.js';
 import type { TierConfig, VolumeConfig } from '../tiers/types.js';
 import { readVolume, type NewTier } from '../tiers/volume.js';
-import type { TierListDocument, TiersChangedDocument } from './documents.js';
+import type {
+  LossDocument,
+  LostTierDocument,
+  TierListDocument,
+  TiersChangedDocument,
+} from './documents.js';
 import { isLocked, lockVolume, mountOfVolume } from './lock.js';
+import { lookAt } from './looking.js';
+import { listLosses, lossText, mustBeGone, settleRemoval, summed, survey } from './lost-tier.js';
 import { volumeDirectory } from './mount-request.js';
 import { settingsFor } from './preflight.js';
 
@@ -41,7 +42,9 @@ export function addTierTo(
   tier: NewTier,
   place: Place,
 ): Promise<TiersChangedDocument> {
-  return changed(typed, tier.name, (directory, volume) => addTier(directory, volume, tier, place));
+  return changed(typed, tier.name, async (directory, volume) =>
+    alone(await addTier(directory, volume, tier, place)),
+  );
 }
 
 /** @throws CoralError; the volume is as before */
@@ -52,7 +55,7 @@ export function changeTierOf(
 ): Promise<TiersChangedDocument> {
   return changed(typed, change.name ?? name, async (directory, volume) => {
     if (change.path !== undefined) await checkContents(directory, volume, name, change.path);
-    return changeTier(directory, volume, name, change);
+    return alone(await changeTier(directory, volume, name, change));
   });
 }
 
@@ -60,8 +63,29 @@ export function changeTierOf(
 export function removeTierFrom(typed: string, name: string): Promise<TiersChangedDocument> {
   return changed(typed, name, async (directory, volume) => {
     await checkEmptied(directory, volume, removable(volume, name));
-    return removeTier(directory, volume, name);
+    return alone(await removeTier(directory, volume, name));
   });
+}
+
+/**
+ * For a tier whose disk is gone for good. `onLoss` hears what is lost with it, and where the list of that is, before anything
+ * changes. @throws CoralError; the volume is as before
+ */
+export async function removeLostTierFrom(
+  typed: string,
+  name: string,
+  onLoss: (loss: LossDocument) => void,
+): Promise<LostTierDocument> {
+  const document = await changed(typed, name, async (directory, volume) => {
+    const tier = removable(volume, name);
+    await mustBeGone(directory, volume, tier);
+    const losses = await survey(directory, volume, tier, true);
+    const lost = await listLosses(directory, tier, losses);
+    onLoss(lost);
+    return { volume: await removeLostTier(directory, volume, name), more: { lost } };
+  });
+  const warnings = [...document.warnings, ...(await settleRemoval(document.volume))];
+  return { ...document, warnings };
 }
 
 /** @throws CoralError where something is left, or that can't be known */
@@ -72,8 +96,14 @@ async function checkEmptied(
 ): Promise<void> {
   const { name } = tier;
   const problem = await openProblem(tier, volume.id);
-  if (problem) throw unusable(`${problem.text}. Only a tier that is there can be taken out`);
-  const found = await lookAt(directory, volume, tier, async (deps) => {
+  if (problem) {
+    const losses = lossText(summed(await survey(directory, volume, tier, false)));
+    throw unusable(
+      `${problem.text}. Only a tier that is there can be taken out. Where its disk is gone for good (only there: ${losses}): ` +
+        `coral-reef tier remove ${directory} ${name} --lost`,
+    );
+  }
+  const found = await lookAt(directory, { ...volume, tiers: [tier] }, async (deps) => {
     const moves = openJournal(deps.store).all();
     const cut = moves.some(({ record }) => [record.source, record.target].includes(tier.id));
     return [...(await remainingOn(deps)), ...(cut ? ['moves that a crash cut off'] : [])];
@@ -108,11 +138,15 @@ async function stateOf(tier: TierConfig, volumeId: string): Promise<State> {
   return { state: unwritable === null ? 'ok' : 'read-only', problem: unwritable };
 }
 
-async function changed(
+/** `more` is what the document says beside. */
+async function changed<More extends object>(
   typed: string,
   name: string,
-  change: (directory: string, volume: VolumeConfig) => Promise<VolumeConfig>,
-): Promise<TiersChangedDocument> {
+  change: (
+    directory: string,
+    before: VolumeConfig,
+  ) => Promise<{ volume: VolumeConfig; more: More }>,
+): Promise<TiersChangedDocument & More> {
   refuseMountpoint(typed);
   const directory = volumeDirectory(typed);
   // Before the lock: it is a file that would be made in whatever directory was named.
@@ -120,14 +154,16 @@ async function changed(
   refuseMounted(directory);
   const lock = await lockVolume(directory, null);
   try {
-    const volume = await change(directory, await readVolume(directory));
+    const { volume, more } = await change(directory, await readVolume(directory));
     const tier = volume.tiers.find((one) => one.name === name) ?? null;
     const warnings = await complaints(directory, volume);
-    return { volume: directory, tier, tiers: volume.tiers, warnings };
+    return { volume: directory, tier, tiers: volume.tiers, warnings, ...more };
   } finally {
     lock.release();
   }
 }
+
+const alone = (volume: VolumeConfig) => ({ volume, more: {} });
 
 function refuseMountpoint(typed: string): void {
   const path = resolve(typed);
@@ -174,7 +210,7 @@ async function checkContents(
   const moved = { ...tier, path: resolve(path) };
   // What is wrong with the directory itself `changeTier` says.
   if (await openProblem(moved, volume.id)) return;
-  const found = await lookAt(directory, volume, moved, async (deps) => {
+  const found = await lookAt(directory, { ...volume, tiers: [moved] }, async (deps) => {
     const lacking = await lackingOn(deps);
     if (lacking.length > 0 || !(await isSameTier(tier, volume.id))) return lacking;
     return differingFrom(deps, tier.path);
@@ -194,43 +230,5 @@ async function isSameTier(tier: TierConfig, volumeId: string): Promise<boolean> 
     reading.kind === 'marker' &&
     reading.marker.volume === volumeId &&
     reading.marker.tier === tier.id
-  );
-}
-
-/** Opens what knows of one tier's files. Undefined without a database: nobody knows. */
-async function lookAt(
-  directory: string,
-  volume: VolumeConfig,
-  tier: TierConfig,
-  look: (deps: CheckDeps) => Promise<string[]>,
-): Promise<string[] | undefined> {
-  const place = join(directory, 'namespace');
-  if (!(await isFilled(join(place, DATA_FILE)))) return undefined;
-  const log = openForegroundLog('warn', (text) => process.stderr.write(text));
-  const only = { ...volume, tiers: [tier] };
-  const store = await openStore(place, { create: false }).catch((error: unknown) => {
-    throw unusable((error as Error).message);
-  });
-  try {
-    const tiers = await openTierSet({
-      volume: only,
-      overrides: {},
-      missingTier: 'fail',
-      readOnly: true,
-      store,
-      log,
-    });
-    const { id: volumeId, chunking } = volume;
-    const content = openContentStore({ store, tiers, volumeId, chunking, log });
-    return await look({ store, namespace: openNamespace(store), tiers, content });
-  } finally {
-    await store.close();
-  }
-}
-
-async function isFilled(path: string): Promise<boolean> {
-  return stat(path).then(
-    ({ size }) => size > 0,
-    () => false,
   );
 }

@@ -66,7 +66,7 @@ function forgetData(ctx: Context, inode: Inode): void {
   ctx.files.noteChange(inode.ino);
   if (inode.packedTier !== 0) giveUpRecipe(ctx, inode);
   const { sec, nsec } = now();
-  inode.plainTier = 0;
+  Object.assign(inode, { plainTier: 0, plainBlocks: 0 });
   inode.size = 0;
   inode.unsettled = false;
   [inode.mtimeSec, inode.mtimeNsec] = [sec, nsec];

@@ -24,7 +24,8 @@ export async function affectedFiles(
   const files: AffectedFile[] = [];
   for await (const { ino, head } of walkHeads(store)) {
     const found = recipes.get(head.recipeId);
-    if (!found) continue;
+    // Nobody needs what is deleted.
+    if (!found || namespace.get(ino)?.nlink === 0) continue;
     const what = 'damaged-file';
     const subject = nameInode(namespace, ino);
     const detail = `${found.chunks} of its chunks are damaged, in pack ${[...found.packs].join(', ')}`;

@@ -109,10 +109,31 @@ export async function removeTier(
 ): Promise<VolumeConfig> {
   const tier = removable(volume, name);
   await checkMarker(volume, tier);
+  const next = await takeOut(directory, volume, tier);
+  await forgetTree(tier.path).catch(() => {});
+  return next;
+}
+
+/**
+ * Takes a tier out of the volume whose disk is gone. What the namespace has there is put in order at the next opening.
+ * @returns the volume as it is then @throws CoralError; the volume is as before
+ */
+export async function removeLostTier(
+  directory: string,
+  volume: VolumeConfig,
+  name: string,
+): Promise<VolumeConfig> {
+  return takeOut(directory, volume, removable(volume, name));
+}
+
+async function takeOut(
+  directory: string,
+  volume: VolumeConfig,
+  tier: TierConfig,
+): Promise<VolumeConfig> {
   const tiers = volume.tiers.filter((one) => one !== tier);
   const next = { ...volume, tiers, nextTier: nextNumber(volume) };
   await replaceVolume(directory, next);
-  await forgetTree(tier.path).catch(() => {});
   return next;
 }
 
@@ -202,7 +223,7 @@ async function takenOver(directory: string, volume: VolumeConfig, tier: NewTier)
   }
   if (tree?.length === 0) return true;
   throw unusable(
-    `${where} was a tier of this volume before and is not empty (${tree?.[0]}); remove ${treePath(tier.path)} if its data is not needed`,
+    `${where} was tier ${reading.marker.name} of this volume before, and is not empty (${tree?.[0]}): it can't be one again; remove ${treePath(tier.path)} if its data is not needed`,
   );
 }
 

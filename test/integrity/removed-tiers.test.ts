@@ -21,6 +21,7 @@ import {
   SLOW,
   withoutTier,
 } from '../content/fixture.js';
+import { seed } from '../seed.js';
 import {
   addDirectory,
   addPackedFile,
@@ -29,6 +30,7 @@ import {
   openVolume,
   type Volume,
 } from './fixture.js';
+import { pick } from './seeded.js';
 
 const MIB = 1 << 20;
 const content = (seed: number) => randomBytes(seed, 2 * MIB);
@@ -141,6 +143,11 @@ test('what was being written is lost though its record says that it is empty, an
   assert.deepEqual([...lost], [['/being written', 0]]);
   assert.deepEqual(await named(), ['/being written']);
   assert.deepEqual(volume.namespace.unsettled(), []);
+  // Done again, after a crash or for another tier.
+  change(byName('being written'), { pin: FAST });
+  keepAccount(volume.bench.store, FAST);
+  await giveUp();
+  assert.deepEqual([await named(), byName('being written').pin], [['/being written'], 0]);
 });
 
 test('a packed form that is not what the file is does not take its place', async () => {
@@ -204,7 +211,11 @@ test('a whole copy that a move left on another tier is the file, and a half one 
     assert.ok(readFileSync(backing(inode)).equals(content(seed)), name);
   }
   assert.ok(existsSync(half));
-  assert.deepEqual(volume.namespace.lost(), [byName('half').ino, byName('being written').ino]);
+  const still = [byName('half').ino, byName('being written').ino];
+  assert.deepEqual(volume.namespace.lost(), still);
+  keepAccount(volume.bench.store, FAST);
+  await giveUpRemovedTiers({ ...volume.deps, log }, false, moves);
+  assert.deepEqual(volume.namespace.lost(), still, 'also when it is done again');
 });
 
 test('a namespace from before a tier was taken out reads files from their packed form', async () => {
@@ -216,3 +227,74 @@ test('a namespace from before a tier was taken out reads files from their packed
   await assertReads(volume.bench, byName('hot').ino, content(1));
   assert.deepEqual(await named(), []);
 });
+
+/** Files of blocks that others have too, each in some form on some tier. */
+async function addRandomFiles(round: number): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  for (let i = 0; i < 24; i++) {
+    const chance = (choice: number, below: number): number =>
+      pick(seed + round, 100 * i + choice, below);
+    const blocks = Array.from({ length: 1 + chance(0, 6) }, (_, at) =>
+      randomBytes(1000 + chance(1 + at, 16), 100_000),
+    );
+    const [name, bytes] = [`file ${i}`, Buffer.concat(blocks)];
+    const form = chance(10, 4);
+    if (form === 0) addPlainFile(volume, name, bytes);
+    else {
+      const inode = await addPackedFile(volume, name, bytes, { tier: chance(11, 2) ? FAST : SLOW });
+      if (form === 1) addPlainCopy(inode, bytes, chance(12, 2) ? FAST : SLOW);
+    }
+    files.set(`/${name}`, bytes);
+  }
+  return files;
+}
+
+/** @returns bytes that can't be read; all others are as they were */
+async function unreadable(inode: Inode, bytes: Buffer): Promise<number> {
+  const { bench } = volume;
+  const tier = bench.tiers.byId(inode.plainTier);
+  if (tier) {
+    assert.ok(readFileSync(bench.tiers.backingPath(tier, inode.ino)).equals(bytes));
+    return 0;
+  }
+  if (inode.plainTier !== 0) return bytes.length;
+  const plan = await bench.content.planFor(inode.ino);
+  const handle = bench.content.openPlan(plan);
+  let lost = 0;
+  for (let i = 0, at = 0; i < plan.lengths.length; at += plan.lengths[i++]) {
+    const read = await native
+      .readPlan(handle, at, plan.lengths[i])
+      .catch(({ code }: { code: string }) => {
+        assert.equal(code, 'EIO');
+        return null;
+      });
+    if (read === null) lost += plan.lengths[i];
+    else assert.ok(read.equals(bytes.subarray(at, at + plan.lengths[i])), `chunk ${i}`);
+  }
+  handle.close();
+  return lost;
+}
+
+for (let round = 0; round < 3; round++) {
+  test(`what can't be read afterwards is what was listed, byte by byte (seed ${seed + round})`, async () => {
+    const files = await addRandomFiles(round);
+    await loseFast();
+    const listed = await giveUp();
+    assert.ok(listed.size > 0 && listed.size < files.size);
+    for (const [path, bytes] of files) {
+      const lost = await unreadable(byName(path.slice(1)), bytes);
+      assert.equal(listed.get(path) ?? 0, lost, path);
+    }
+    assert.deepEqual(await named(), [...listed.keys()].sort());
+    // Whoever packs them again has all that there was.
+    for (const [i, bytes] of [...files.values()].entries()) {
+      await addPackedFile(volume, `again ${i}`, bytes);
+    }
+    for (const [path, bytes] of files) {
+      const inode = byName(path.slice(1));
+      if (inode.plainTier === 0) await assertReads(volume.bench, inode.ino, bytes);
+    }
+    const plain = [...files.keys()].filter((path) => byName(path.slice(1)).plainTier === FAST);
+    assert.deepEqual(await named(), plain.sort());
+  });
+}
