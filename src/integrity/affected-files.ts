@@ -1,6 +1,5 @@
 /** From damaged chunks to the files that need them: what a person wants to know. */
-import { nameAt } from '../content/records.js';
-import { hashKey } from '../content/uses.js';
+import { decodeLocation, nameAt } from '../content/records.js';
 import { nameInode, type CheckDeps, type Problem } from './report.js';
 import { walkHeads, walkSegments } from './walks.js';
 
@@ -14,13 +13,24 @@ interface Damage {
   packs: Set<number>;
 }
 
-/** `damaged` has the pack of each damaged chunk by its name as key. */
+/** The pack of a damaged chunk by its name, undefined for one that is not. Asked, since there may be more than memory holds. */
+export type PackOfDamaged = (name: Buffer) => number | undefined;
+
+/** By the marks in the index. */
+export function markedDamaged(store: CheckDeps['store']): PackOfDamaged {
+  const chunks = store.table('chunks');
+  return (name) => {
+    const value = chunks.get(name);
+    const location = value && decodeLocation(value);
+    return location?.bad ? location.packId : undefined;
+  };
+}
+
 export async function affectedFiles(
   { store, namespace }: CheckDeps,
-  damaged: ReadonlyMap<string, number>,
+  packOf: PackOfDamaged,
 ): Promise<AffectedFile[]> {
-  if (damaged.size === 0) return [];
-  const recipes = await recipesWith(store, damaged);
+  const recipes = await recipesWith(store, packOf);
   const files: AffectedFile[] = [];
   for await (const { ino, head } of walkHeads(store)) {
     const found = recipes.get(head.recipeId);
@@ -38,13 +48,13 @@ export async function affectedFiles(
 
 async function recipesWith(
   store: CheckDeps['store'],
-  damaged: ReadonlyMap<string, number>,
+  packOf: PackOfDamaged,
 ): Promise<Map<number, Damage>> {
   const recipes = new Map<number, Damage>();
   for await (const { recipeId, chunks } of walkSegments(store)) {
     for (let i = 0; i < chunks.lengths.length; i++) {
-      const pack = damaged.get(hashKey(nameAt(chunks, i)));
-      if (chunks.zero[i] || pack === undefined) continue;
+      const pack = chunks.zero[i] ? undefined : packOf(nameAt(chunks, i));
+      if (pack === undefined) continue;
       const found = recipes.get(recipeId) ?? { chunks: 0, packs: new Set<number>() };
       found.chunks++;
       found.packs.add(pack);

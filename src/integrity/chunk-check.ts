@@ -10,7 +10,7 @@ import { giveWay } from '../content/turns.js';
 import type { ChunkLocation } from '../content/types.js';
 import { hashKey } from '../content/uses.js';
 import type { Store } from '../store/types.js';
-import { affectedFiles } from './affected-files.js';
+import { affectedFiles, markedDamaged } from './affected-files.js';
 import type { CheckDeps, Findings } from './report.js';
 import { walkSegments } from './walks.js';
 
@@ -23,14 +23,16 @@ const PREFIXES = 65_536;
 export async function checkChunks(deps: CheckDeps, findings: Findings): Promise<void> {
   const chunks = await countChunks(deps.store);
   findings.checked.chunks += chunks;
-  const damaged = new Map<string, number>();
+  let damaged = 0;
   const parts = Math.min(PREFIXES, Math.max(1, Math.ceil(chunks / CHUNKS_PER_PASS)));
   for (let part = 0; part < parts; part++) {
     const from = Math.floor((part * PREFIXES) / parts);
     const to = Math.floor(((part + 1) * PREFIXES) / parts);
-    await checkPart(deps, from, to, findings, damaged);
+    damaged += await checkPart(deps, from, to, findings);
   }
-  for (const { problem } of await affectedFiles(deps, damaged)) findings.report(problem);
+  if (damaged === 0) return;
+  const affected = await affectedFiles(deps, markedDamaged(deps.store));
+  for (const { problem } of affected) findings.report(problem);
 }
 
 async function countChunks(store: Store): Promise<number> {
@@ -39,13 +41,14 @@ async function countChunks(store: Store): Promise<number> {
   return count;
 }
 
+/** @returns how many chunks are marked as damaged */
 async function checkPart(
   deps: CheckDeps,
   from: number,
   to: number,
   findings: Findings,
-  damaged: Map<string, number>,
-): Promise<void> {
+): Promise<number> {
+  let damaged = 0;
   const named = await countNames(deps.store, from, to);
   const packs = loadPacks(deps.store);
   for await (const slice of walkChunks(deps.store, from)) {
@@ -53,7 +56,7 @@ async function checkPart(
       if (name.readUInt16BE(0) >= to) break;
       checkChunk(name, location, named.get(hashKey(name)) ?? 0, packs, findings);
       named.delete(hashKey(name));
-      if (location.bad) damaged.set(hashKey(name), location.packId);
+      if (location.bad) damaged++;
     }
     if (slice[slice.length - 1].name.readUInt16BE(0) >= to) break;
   }
@@ -65,6 +68,7 @@ async function checkPart(
       repair: 'store a file with the same content again, or restore the files from a backup',
     });
   }
+  return damaged;
 }
 
 async function countNames(store: Store, from: number, to: number): Promise<Map<string, number>> {

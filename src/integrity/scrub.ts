@@ -4,14 +4,14 @@
  */
 import { findInRecord } from '../content/chunk-index.js';
 import { errnoOf } from '../content/errors.js';
-import { hashOf } from '../content/names.js';
+import { hashOf, namesOf } from '../content/names.js';
 import { isOwn, loadPacks } from '../content/packs.js';
-import { decodeLocation, hashAt } from '../content/records.js';
+import { hashAt } from '../content/records.js';
 import { giveWay } from '../content/turns.js';
 import { hashKey } from '../content/uses.js';
 import { native, type PackScan } from '../native.js';
 import type { Tier } from '../tiers/types.js';
-import { affectedFiles } from './affected-files.js';
+import { affectedFiles, markedDamaged, type PackOfDamaged } from './affected-files.js';
 import { scrubHotCopies } from './hot-copies.js';
 import { findMissing } from './missing-records.js';
 import { watchTiers, type TierWatch } from './missing-tiers.js';
@@ -68,11 +68,13 @@ export async function scrubPacks(
     if (!tier || state === 'doomed' || !watch.isThere(tier)) continue;
     await scrubPack({ deps, watch, damaged, report }, packId, tier);
   }
-  await findLost(deps, damaged);
+  const lostPackOf = await findLost(deps, damaged);
   report.healed += await heal(deps, damaged);
   await deps.store.commit();
   report.damaged = [...damaged.keys()].map((key) => hashOf(keyName(key)).toString('hex'));
-  for (const { ino, problem } of await affectedFiles(deps, damaged)) {
+  if (damaged.size === 0 && !lostPackOf) return report;
+  const packOf: PackOfDamaged = (name) => damaged.get(hashKey(name)) ?? lostPackOf?.(name);
+  for (const { ino, problem } of await affectedFiles(deps, packOf)) {
     report.affected.push(ino);
     report.problems.push(problem);
   }
@@ -145,14 +147,31 @@ async function markGood(
   return good;
 }
 
-/** What was lost with a tier is in no pack that could be read. */
-async function findLost({ store }: CheckDeps, damaged: Map<string, number>): Promise<void> {
+/**
+ * What was lost with a tier is in no pack that could be read. Adds to `damaged` that of which there is another copy, which can be
+ * healed. @returns the pack of a lost chunk, or nothing where there are none
+ */
+async function findLost(
+  { store }: CheckDeps,
+  damaged: Map<string, number>,
+): Promise<PackOfDamaged | undefined> {
   const packs = loadPacks(store);
+  const chunks = store.table('chunks');
+  const marked = markedDamaged(store);
+  const lostPackOf: PackOfDamaged = (name) => {
+    const packId = marked(name);
+    return packId === undefined || packs.has(packId) ? undefined : packId;
+  };
+  const isStored = (name: Buffer): boolean =>
+    chunks.get(name) !== undefined && marked(name) === undefined;
+  let found = false;
   for await (const { key } of walkTable(store, 'damaged', SLICE)) {
-    const value = store.table('chunks').get(key);
-    const location = value && decodeLocation(value);
-    if (location?.bad && !packs.has(location.packId)) damaged.set(hashKey(key), location.packId);
+    const packId = lostPackOf(key);
+    if (packId === undefined) continue;
+    found = true;
+    if (namesOf(hashOf(key)).some(isStored)) damaged.set(hashKey(key), packId);
   }
+  return found ? lostPackOf : undefined;
 }
 
 /** Takes out what is good now. @returns how many that are */

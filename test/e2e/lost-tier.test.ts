@@ -163,6 +163,9 @@ scenario(
     assert.match(stdout, /^fsck: 7 problems/m);
     for (const name of LOST.slice(1, 7)) assert.match(stdout, new RegExp(`\\(/${name}\\)`));
 
+    const scrubbed = await volume.run('scrub', volume.mountpoint);
+    assert.match(scrubbed.stdout, /^scrub: 5 problems/m, 'those that are packed');
+
     await restore(volume, backup);
     await assertWhole(volume, backup.without(['renamed', 'deleted']));
     assert.equal(
