@@ -136,6 +136,7 @@ type LookingUp = Pick<
   | 'openFor'
   | 'openAtOnce'
   | 'openTogether'
+  | 'openLost'
   | 'dataBytes'
   | 'summary'
   | 'jointSummary'
@@ -173,6 +174,7 @@ function lookingUp(parts: ContentParts, plans: Plans): LookingUp {
     openFor: plans.openFor,
     openAtOnce: plans.openAtOnce,
     openTogether: plans.openTogether,
+    openLost: plans.openLost,
     dataBytes(ino) {
       const head = recipes.head(ino);
       return head && head.size - head.zeroBytes;

@@ -21,6 +21,8 @@ const BYTES_PER_CHUNK = 20;
 /** In place of the number of a pack. */
 const ZERO_ROW = -1;
 const LOST_ROW = -2;
+/** As long as a chunk can be. */
+const LOST_ROW_BYTES = 4 << 20;
 const ATTEMPTS = 5;
 /** Looked up in less time than it takes to come back to a request later. */
 const CHUNKS_AT_ONCE = 64;
@@ -32,6 +34,7 @@ export interface Plans {
   openFor(ino: number): Promise<PlanHandle>;
   openAtOnce(ino: number): PlanHandle | undefined;
   openTogether(inos: readonly number[]): Promise<PlanHandle>;
+  openLost(size: number): PlanHandle;
   /** The inode has another recipe now, or none. */
   drop(ino: number): void;
 }
@@ -159,6 +162,7 @@ export function createPlans(parts: PlanParts): Plans {
     open,
     openFor,
     openAtOnce,
+    openLost: (size) => native.openPlan(lostPlan(size, parts.volumeId)),
     planForRecipe: (recipe) => build(recipe.lengths.length, () => slicesOf(recipe)),
     drop: (ino) => void kept.delete(ino),
   };
@@ -266,6 +270,17 @@ function emptyPlan(count: number, volumeId: Buffer): PackedPlan {
     packIds: [],
     volumeId,
   };
+}
+
+/** Of a file of which nothing is left. */
+function lostPlan(size: number, volumeId: Buffer): PackedPlan {
+  const count = Math.ceil(size / LOST_ROW_BYTES);
+  const plan = emptyPlan(count, volumeId);
+  plan.size = size;
+  plan.lengths.fill(LOST_ROW_BYTES);
+  plan.lengths[count - 1] = size - (count - 1) * LOST_ROW_BYTES;
+  plan.packs.fill(LOST_ROW);
+  return plan;
 }
 
 function fillRow(

@@ -225,6 +225,7 @@ export function servePlain(ctx: Context, file: OpenFile, flags: number): Opened 
   if (file.serving !== 'plain') {
     ctx.server.servePlain(file.ino, file.fd);
     file.serving = 'plain';
+    file.unwritable = false;
   }
   // Without passthrough every change goes through the kernel's cache of this inode.
   return { handle, flags: ctx.passthrough ? 0 : FOPEN_KEEP_CACHE, backingId: 0 };

@@ -43,12 +43,12 @@ export async function cutWithoutBacking(ctx: Context, ino: number): Promise<bool
   const file = ctx.files.acquire(ino, O_RDWR);
   try {
     return await inTurn(file, async () => {
-      if (hasBacking(ctx, inodeOf(ctx, ino))) return false;
+      if (needsBacking(ctx, file)) return false;
       if (file.serving === 'packed') await ctx.server.endReadAhead(ino);
       await tryStore(ctx, ino);
       const inode = inodeOf(ctx, ino);
       // A move may have ended meanwhile.
-      if (hasBacking(ctx, inode)) return false;
+      if (needsBacking(ctx, file)) return false;
       forgetData(ctx, inode);
       if (file.serving === 'packed') serveEmpty(ctx, file);
       await ctx.namespace.commit();
@@ -59,8 +59,11 @@ export async function cutWithoutBacking(ctx: Context, ino: number): Promise<bool
   }
 }
 
-const hasBacking = (ctx: Context, inode: Inode): boolean =>
-  inode.plainTier !== 0 && !isLost(ctx, inode);
+/** It has one, or a program that has it open will write to it once it is empty. */
+function needsBacking(ctx: Context, file: OpenFile): boolean {
+  const inode = inodeOf(ctx, file.ino);
+  return file.unwritable || (inode.plainTier !== 0 && !isLost(ctx, inode));
+}
 
 function forgetData(ctx: Context, inode: Inode): void {
   ctx.files.noteChange(inode.ino);

@@ -12,8 +12,17 @@ export const S_IXGRP = 0o010;
 export const PERMISSIONS = 0o7777;
 
 export const O_ACCMODE = 3;
-export const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_DSYNC, O_NOFOLLOW, O_NOATIME } =
-  constants;
+export const {
+  O_RDONLY,
+  O_WRONLY,
+  O_RDWR,
+  O_CREAT,
+  O_EXCL,
+  O_TRUNC,
+  O_DSYNC,
+  O_NOFOLLOW,
+  O_NOATIME,
+} = constants;
 
 /** In place of nanoseconds: that time stays. */
 export const UTIME_OMIT = 0x3ffffffe;
@@ -28,5 +37,5 @@ export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDI
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;
 /** DT_* value for directory entries. */
 export const entryType = (mode: number): number => (mode & S_IFMT) >> 12;
-export const mayRead = (flags: number): boolean => (flags & O_ACCMODE) !== constants.O_WRONLY;
+export const mayRead = (flags: number): boolean => (flags & O_ACCMODE) !== O_WRONLY;
 export const mayWrite = (flags: number): boolean => (flags & O_ACCMODE) !== O_RDONLY;

@@ -54,6 +54,8 @@ export interface OpenFile {
   attributesCached: boolean;
   /** Its packed form is being made plain for a writer. */
   hydrating: boolean;
+  /** A program has it open for writing though what it has can't be read: until it is cut to nothing, writing fails. */
+  unwritable: boolean;
   /** Opens of one inode that have to wait do so one after another. */
   queue: Promise<unknown> | null;
   whenIdle: (() => void)[];
@@ -150,6 +152,7 @@ export class OpenFiles {
     if (file.plan !== null) this.closedPlans.add(file.plan);
     file.plan = null;
     file.serving = 'none';
+    file.unwritable = false;
   }
 
   /** The bytes moved or are about to go: an idle descriptor is of no use any more. */
@@ -300,6 +303,7 @@ function newOpenFile(ino: number): OpenFile {
     fresh: false,
     attributesCached: true,
     hydrating: false,
+    unwritable: false,
     queue: null,
     whenIdle: [],
   };

@@ -11,6 +11,7 @@ import { attributesOfNew, inodeOf, touchChanged } from './attributes.js';
 import {
   adoptNewBacking,
   createBacking,
+  isLost,
   openBackingAtOnce,
   opensAtOnce,
   removeBacking,
@@ -19,7 +20,15 @@ import {
 import type { Context } from './context.js';
 import { openEmpty, staysEmpty } from './empty-files.js';
 import { addFirstName, freeName, newInode } from './entries.js';
-import { isRegular, mayWrite, O_TRUNC, PERMISSIONS, S_IFREG } from './modes.js';
+import {
+  isRegular,
+  mayWrite,
+  O_ACCMODE,
+  O_TRUNC,
+  O_WRONLY,
+  PERMISSIONS,
+  S_IFREG,
+} from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
 import { releaseHandle } from './releasing.js';
 import { dropSetId } from './set-id.js';
@@ -96,9 +105,37 @@ async function openInTurn(ctx: Context, file: OpenFile, flags: number): Promise<
   if (staysPacked(ctx, file, inode, flags)) return openPacked(ctx, file, flags);
   if (staysEmpty(inode, flags)) return openEmpty(ctx, file, inode, flags);
   const cut = (flags & O_TRUNC) !== 0;
-  await makePlain(ctx, file, { cut, writes: cut || mayWrite(flags) });
+  try {
+    await makePlain(ctx, file, { cut, writes: cut || mayWrite(flags) });
+  } catch (error) {
+    return openUnwritable(ctx, file, flags, error);
+  }
   if (mayWrite(flags)) await beforeWriting(ctx, file.ino);
   return openPlain(ctx, file, inodeOf(ctx, file.ino), flags);
+}
+
+/**
+ * What it has can't be read, so that nobody may write into it; but truncate(1), and programs that copy, open a file for writing
+ * and then cut it to nothing. Whatever they write before that is EIO. @throws `failure` where it is something else; also where
+ * it is opened for reading too, since what a mapping writes would be lost without a word
+ */
+async function openUnwritable(
+  ctx: Context,
+  file: OpenFile,
+  flags: number,
+  failure: unknown,
+): Promise<Opened> {
+  const { code } = failure as NodeJS.ErrnoException;
+  if (code !== 'EIO' || (flags & (O_ACCMODE | O_TRUNC)) !== O_WRONLY) throw failure;
+  const inode = inodeOf(ctx, file.ino);
+  if (file.serving === 'none' && isPackedOnly(inode)) {
+    servePlan(ctx, file, await ctx.content.openFor(file.ino));
+  } else if (file.serving === 'none' && isLost(ctx, inode) && inode.size > 0) {
+    servePlan(ctx, file, ctx.content.openLost(inode.size));
+  }
+  if (file.serving !== 'packed') throw failure;
+  file.unwritable = true;
+  return { handle: handleFor(flags), flags: 0, backingId: 0 };
 }
 
 function openPlain(ctx: Context, file: OpenFile, inode: Inode, flags: number): Opened {
