@@ -77,7 +77,10 @@ function staysPacked(ctx: Context, file: OpenFile, inode: Inode, flags: number):
   return file.serving === 'packed';
 }
 
-/** The disk of a plain copy is not there, or its tier was removed: no reason to withhold the packed form, which was given up if it was another one. */
+/**
+ * The disk of a plain copy is not there, or its tier was removed: no reason to withhold the packed form, which was given up
+ * if it was another one.
+ */
 function isCopyLost(ctx: Context, inode: Inode): boolean {
   const tier = ctx.tiers.byId(inode.plainTier);
   return inode.packedTier !== 0 && (tier === undefined || tier.state === 'missing');
