@@ -39,6 +39,11 @@ export function isLost({ tiers }: Context, { plainTier }: Inode): boolean {
   return isRemoved(tiers, plainTier);
 }
 
+/** Before it gets other data, or none, in the same turn: a tier that goes later may take that along, and is looked at anew. */
+export function noLongerLost(ctx: Context, inode: Inode): void {
+  if (isLost(ctx, inode)) ctx.namespace.removeLost(inode.ino);
+}
+
 /**
  * Makes the empty backing file of an inode that has no data. Synchronous: new data goes to the fastest
  * tier that has room. @throws ENOSPC where none has, EROFS where none can be written to.
@@ -81,6 +86,7 @@ export function adoptNewBacking(
   file.tier = tier.id;
   file.fresh = true;
   file.expectsReading = true;
+  noLongerLost(ctx, inode);
   inode.plainTier = tier.id;
   inode.plainBlocks = 0;
   inode.unsettled = true;

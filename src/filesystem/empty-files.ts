@@ -9,7 +9,7 @@ import { native } from '../native.js';
 import { now } from '../namespace/now.js';
 import { openedForReading } from './access-times.js';
 import { inodeOf } from './attributes.js';
-import { isLost } from './backing.js';
+import { isLost, noLongerLost } from './backing.js';
 import type { Context } from './context.js';
 import { mayWrite, O_RDONLY, O_RDWR, O_TRUNC } from './modes.js';
 import { handleFor, inTurn, type OpenFile } from './open-files.js';
@@ -69,6 +69,7 @@ function forgetData(ctx: Context, inode: Inode): void {
   ctx.files.noteChange(inode.ino);
   if (inode.packedTier !== 0) giveUpRecipe(ctx, inode);
   const { sec, nsec } = now();
+  noLongerLost(ctx, inode);
   Object.assign(inode, { plainTier: 0, plainBlocks: 0 });
   inode.size = 0;
   inode.unsettled = false;

@@ -121,8 +121,8 @@ export interface Namespace {
   /** Inodes whose backing file may be newer than the record; kept by `update` from `unsettled`. */
   unsettled(): number[];
   /**
-   * Inodes whose bytes were lost with a tier: their plain tier is one that the volume has no more. One that is whole again, or
-   * deleted, is among them until the next start.
+   * Inodes whose bytes were lost with a tier: their plain tier is one that the volume has no more. One that is deleted, or whose
+   * tier is back, is among them until the next start.
    */
   addLost(ino: number): void;
   removeLost(ino: number): void;

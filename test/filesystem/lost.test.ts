@@ -122,3 +122,18 @@ test('a deleted one is gone, and so is its number', async (t) => {
   await eventually('it is given back', () => w.namespace.get(ino) === undefined);
   assert.deepEqual(w.namespace.orphans(), []);
 });
+
+test('one that is whole again is no lost one any more, so that the next tier to go takes along what is lost then', async (t) => {
+  for (const replace of [
+    (w: World, ino: number) => cut(w, ino, 0),
+    (w: World, ino: number) => w.open(ino, O_WRONLY | O_TRUNC),
+  ]) {
+    const { w, ino } = await worldWithLost(t);
+    await w.open(ino, O_WRONLY);
+    await w.close(ino, O_WRONLY);
+    assert.deepEqual(w.namespace.lost(), [ino]);
+    await replace(w, ino);
+    assert.deepEqual(w.namespace.lost(), []);
+    assert.deepEqual((await afterCrash(t, w)).namespace.lost(), []);
+  }
+});
