@@ -1,13 +1,14 @@
 /** Whether the disk of a tier is gone: before what was on it is given up, all that speaks against it counts. */
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, open, readdir, readFile, stat } from 'node:fs/promises';
 import { errnoName } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountOf, readMounts } from '../config/mountinfo.js';
 import { markerOf, markerPath, readMarker, treePath } from './marker.js';
-import { filesIn } from './tier-changes.js';
 import type { TierConfig } from './types.js';
 
 /** What says that this user may not look, not that nothing is there. */
 const FORBIDDEN = ['EACCES', 'EPERM'];
+/** Files of a disk that gives errors that are tried: each may take its time. */
+const TRIED = 8;
 
 /**
  * Why the directory of a tier can't be taken for lost, and what to do instead, in one line; null where it is not there, can't
@@ -22,7 +23,9 @@ export async function presence(tier: TierConfig, volumeId: string): Promise<stri
   if ((await isForbidden(path, constants.X_OK)) || (await isForbidden(markerPath(path)))) {
     return `${where} can't be looked at: permission denied; do this as a user who may`;
   }
-  if (!(await isDirectory(path)) || (await givesErrors(markerPath(path)))) return null;
+  if (!(await isDirectory(path))) return null;
+  // One bad sector may have hit no more than the marker.
+  if ((await givesErrors(markerPath(path))) && !(await givesData(path))) return null;
   const reading = await readMarker(path);
   if (reading.kind === 'unknown-format') {
     return `${where} was written by a newer version of coral-reef; use that`;
@@ -61,9 +64,42 @@ async function givesErrors(path: string): Promise<boolean> {
   );
 }
 
-/** Backing files or packs, as far as they can be seen. */
 async function hasData(path: string): Promise<boolean> {
-  const files = await filesIn(path).catch(() => undefined);
-  const places = ['files', 'packs'].map((directory) => `${treePath(path)}/${directory}/`);
-  return files?.some((file) => places.some((place) => file.startsWith(place))) ?? false;
+  for await (const _file of dataFiles(path)) return true;
+  return false;
+}
+
+async function givesData(path: string): Promise<boolean> {
+  let tried = 0;
+  for await (const file of dataFiles(path)) {
+    if (await isReadable(file)) return true;
+    if (++tried === TRIED) break;
+  }
+  return false;
+}
+
+/** An empty file says nothing. */
+async function isReadable(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => null);
+  try {
+    const read = await file?.read(Buffer.alloc(1), 0, 1, 0);
+    return read?.bytesRead === 1;
+  } catch {
+    return false;
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Backing files and packs, as far as they can be seen: one directory that can't be read is not all that there is. */
+async function* dataFiles(path: string): AsyncIterable<string> {
+  const tree = treePath(path);
+  const buckets = await namesIn(`${tree}/files`);
+  for (const place of ['packs', ...buckets.map((name) => `files/${name}`)]) {
+    for (const name of await namesIn(`${tree}/${place}`)) yield `${tree}/${place}/${name}`;
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => []);
 }

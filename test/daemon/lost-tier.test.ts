@@ -91,13 +91,16 @@ test('a disk that is there is not given up, wherever it is, nor one that only la
   renameSync(moved, place.nvme);
   const marker = join(treePath(place.nvme), 'tier.json');
   const text = readFileSync(marker, 'utf8');
+  const onlyMarker = /has files of a tier, and only lacks its marker\. .*"tier":1,"name":"nvme"/;
   for (const harm of [() => rmSync(marker), () => writeFileSync(marker, 'rubbish')]) {
     harm();
-    await refused(
-      place,
-      /has files of a tier, and only lacks its marker\. .*"tier":1,"name":"nvme"/,
-    );
+    await refused(place, onlyMarker);
   }
+  // Reading it gives an error, and reading files does not: one bad sector is no dead disk.
+  rmSync(marker);
+  mkdirSync(marker);
+  await refused(place, onlyMarker);
+  rmSync(marker, { recursive: true });
   writeFileSync(marker, text.replace('"format": 1', '"format": 9'));
   await refused(place, /was written by a newer version/);
 });
