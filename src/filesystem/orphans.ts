@@ -7,6 +7,7 @@
 import { native } from '../native.js';
 import type { Inode } from '../namespace/types.js';
 import { isWritable, type Tier } from '../tiers/types.js';
+import { noLongerLost } from './backing.js';
 import type { Context } from './context.js';
 
 /** Releases gather this long, so that one commit serves many. */
@@ -214,6 +215,7 @@ export class Orphans {
   private finish(inode: Inode): void {
     const { ctx } = this;
     if (inode.packedTier !== 0) ctx.content.releaseRecipe(inode.ino);
+    noLongerLost(ctx, inode);
     ctx.namespace.destroy(inode);
     ctx.namespace.removeOrphan(inode.ino);
   }

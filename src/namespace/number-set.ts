@@ -8,8 +8,8 @@ const END = 2 ** 64 - 2 ** 32;
 export interface NumberSet {
   add(ino: number): void;
   delete(ino: number): void;
-  /** Ascending. */
-  values(): number[];
+  /** Ascending; up to `limit`. */
+  values(limit?: number): number[];
 }
 
 const PRESENT = Buffer.from([1]);
@@ -22,7 +22,13 @@ export function createNumberSet(table: Table, prefix = ''): NumberSet {
   return {
     add: (ino) => table.put(keyOf(ino), PRESENT),
     delete: (ino) => table.remove(keyOf(ino)),
-    values: () =>
-      Array.from(table.range(keyOf(0), keyOf(END)), ({ key }) => readNumber(key, prefix.length)),
+    values(limit = Infinity) {
+      const found: number[] = [];
+      for (const { key } of table.range(keyOf(0), keyOf(END))) {
+        if (found.length === limit) break;
+        found.push(readNumber(key, prefix.length));
+      }
+      return found;
+    },
   };
 }

@@ -121,12 +121,12 @@ export interface Namespace {
   /** Inodes whose backing file may be newer than the record; kept by `update` from `unsettled`. */
   unsettled(): number[];
   /**
-   * Inodes whose bytes were lost with a tier: their plain tier is one that the volume has no more. One that is deleted, or whose
-   * tier is back, is among them until the next start.
+   * Inodes whose bytes were lost with a tier: their plain tier is one that the volume has no more. One whose tier is back is
+   * among them until the next start. Up to `limit`.
    */
   addLost(ino: number): void;
   removeLost(ino: number): void;
-  lost(): number[];
+  lost(limit?: number): number[];
 
   /** Path from the root through first links, as bytes in latin1, '/a/b'; undefined when unlinked. */
   pathOf(ino: number): string | undefined;

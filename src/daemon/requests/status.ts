@@ -61,10 +61,9 @@ function damageOf(content: Parts['content']): string[] {
 /** Bounded: it is asked for every few seconds. */
 function lossOf({ namespace, tiers }: Parts): string[] {
   let lost = 0;
-  for (const ino of namespace.lost()) {
+  for (const ino of namespace.lost(DAMAGE_COUNTED)) {
     const inode = namespace.peek(ino);
     if (inode && inode.nlink > 0 && isRemoved(tiers, inode.plainTier)) lost++;
-    if (lost === DAMAGE_COUNTED) break;
   }
   if (lost === 0) return [];
   const count = lost === DAMAGE_COUNTED ? `${lost} or more` : String(lost);
