@@ -1,7 +1,7 @@
 /**
  * What the namespace has on tiers that the volume has no more: one was given up with its disk (`tier remove --lost`), or was
  * taken out after the copy of the namespace was made that a person has put in place. That is put in order here, once, before
- * anything is served, and no other part has to know of such tiers but for files that are lost (README.md here).
+ * anything is written, and no other part has to know of such tiers but for files that are lost (README.md here).
  *
  * 1. Chunks that were in packs there are marked, or stored anew where another copy is good.
  * 2. Files go by what is left of them.
@@ -29,7 +29,7 @@ export async function giveUpRemovedTiers(
   moves: readonly CutMove[],
 ): Promise<void> {
   const { store, namespace, tiers, content, log } = parts;
-  // Mounted for writing it is done; until then what is left of a file is served as it is.
+  // Mounted for writing, or remounted, it is done; until then what is left of a file is served as it is.
   if (tiers.readOnly) return;
   const known = knownLost(parts);
   const removed = [...accountedTiers(store).keys()].filter((id) => isRemoved(tiers, id));
@@ -71,7 +71,7 @@ async function giveUp(
   const isOnIt = !isKnown && isRemoved(tiers, plainTier);
   if (!isOnIt && !isRemoved(tiers, packedTier) && !isRemoved(tiers, pin)) return isKnown;
   const copy = isOnIt ? await takeCopy(tiers, before, moves) : undefined;
-  // Who waited gets it again; nobody else changes it, since nothing is served yet.
+  // Who waited gets it again; nobody else changes it, since nothing is written yet.
   const inode = namespace.get(ino) ?? before;
   if (isRemoved(tiers, pin)) inode.pin = 0;
   // Its chunks may be on any tier; where they are lost, what is packed anew goes there.

@@ -6,6 +6,7 @@ import {
   copyFile,
   link,
   mkdir,
+  open as openFile,
   readdir,
   readFile,
   rename,
@@ -296,6 +297,33 @@ scenario(
     await volume.mount(OPTIONS);
     await assertWhole(volume, backup.without(LOST));
     await assertLost(volume, LOST);
+    for (const name of LOST) await rm(volume.at(name));
+    await nothingIsWrong(volume);
+  },
+);
+
+scenario(
+  'a mount that began as read-only puts the rest in order before programs may write',
+  { mount: OPTIONS },
+  async (volume) => {
+    const backup = await fill(volume);
+    await volume.unmount();
+    await rename(volume.tier('hdd'), join(volume.root, 'away'));
+    const file = join(volume.path, 'volume.json');
+    const config = JSON.parse(await readFile(file, 'utf8')) as { tiers: { name: string }[] };
+    const tiers = config.tiers.filter(({ name }) => name !== 'hdd');
+    await writeFile(file, JSON.stringify({ ...config, tiers, nextTier: 4 }));
+    await volume.mount([...OPTIONS, 'ro']);
+    const open = await openFile(volume.at('hot'));
+    await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,rw');
+    await appendFile(volume.at('hot'), 'more');
+    const whole = Buffer.concat([await readFile(backup.path('hot')), Buffer.from('more')]);
+    assert.ok((await open.readFile()).equals(whole));
+    await open.close();
+    assert.ok((await readFile(volume.at('hot'))).equals(whole));
+    await assertWhole(volume, backup.without([...LOST, 'hot']));
+    await assertLost(volume, LOST);
+    assert.match((await volume.status()).problems.join(), /lost with a tier: 2; fsck names them/);
     for (const name of LOST) await rm(volume.at(name));
     await nothingIsWrong(volume);
   },
