@@ -23,6 +23,8 @@ const ZERO_ROW = -1;
 const LOST_ROW = -2;
 /** As long as a chunk can be. */
 const LOST_ROW_BYTES = 4 << 20;
+/** More than any file has but those that are holes nearly throughout: a plan of these takes some 100 MiB. */
+const MOST_LOST_ROWS = 4 << 20;
 const ATTEMPTS = 5;
 /** Looked up in less time than it takes to come back to a request later. */
 const CHUNKS_AT_ONCE = 64;
@@ -275,6 +277,7 @@ function emptyPlan(count: number, volumeId: Buffer): PackedPlan {
 /** Of a file of which nothing is left. */
 function lostPlan(size: number, volumeId: Buffer): PackedPlan {
   const count = Math.ceil(size / LOST_ROW_BYTES);
+  if (count > MOST_LOST_ROWS) throw contentError('EIO', `all of ${size} bytes is lost`);
   const plan = emptyPlan(count, volumeId);
   plan.size = size;
   plan.lengths.fill(LOST_ROW_BYTES);

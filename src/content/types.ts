@@ -174,7 +174,7 @@ export interface ContentStore {
   openAtOnce(ino: number): PlanHandle | undefined;
   /** Small packed files as one, in this order, one behind the other. @throws as `openFor` */
   openTogether(inos: readonly number[]): Promise<PlanHandle>;
-  /** Of a file of so many bytes, one at least, of which nothing is left: reading any is EIO. */
+  /** Of a file of so many bytes, one at least, of which nothing is left: reading any is EIO. @throws EIO beyond 16 TiB */
   openLost(size: number): PlanHandle;
   /** @throws EIO where a chunk is unknown, ENOENT without a recipe */
   summary(ino: number): Promise<StoredSummary>;

@@ -91,6 +91,18 @@ test('one that was opened for writing and closed again is lost as before', async
   await assertLost(await afterCrash(t, w), ino);
 });
 
+test('one that was mostly a hole of any size is no burden to whoever opens it for writing', async (t) => {
+  const { w, ino } = await worldWithLost(t);
+  for (const size of [2 ** 50, 2 ** 53]) {
+    w.inode(ino).size = size;
+    w.namespace.update(w.inode(ino));
+    await fails('EIO', () => w.open(ino, O_WRONLY));
+  }
+  await w.open(ino, O_WRONLY | O_TRUNC);
+  await w.close(ino, O_WRONLY | O_TRUNC);
+  assert.equal((await w.getattr(ino)).size, 0);
+});
+
 test('one that was cut to nothing is an empty file', async (t) => {
   const { w, ino } = await worldWithLost(t);
   assert.equal((await cut(w, ino, 0)).size, 0);
