@@ -23,7 +23,7 @@ export function hasPlainCopy(tiers: TierSet, inode: Inode): boolean {
 
 /**
  * A copy of a settled file that a move which was cut off has left on another tier: a whole one has its size and time. It is
- * where a backing file is, or was just set aside.
+ * where a backing file is, or was just set aside, or is still where it was built: it gets its time once all of it is written.
  */
 export function leftByMove(
   tiers: TierSet,
@@ -35,7 +35,11 @@ export function leftByMove(
     if (ino !== inode.ino) continue;
     for (const tier of [target, source].flatMap((id) => tiers.byId(id) ?? [])) {
       if (tier.state === 'missing') continue;
-      const places = [tiers.backingPath(tier, ino), releasedPath(tiers, tier, ino)];
+      const places = [
+        tiers.backingPath(tier, ino),
+        releasedPath(tiers, tier, ino),
+        tiers.incomingPath(tier, ino),
+      ];
       const path = places.find((place) => isAsRecorded(inode, statOf(place)));
       if (path !== undefined) return { tier, path };
     }

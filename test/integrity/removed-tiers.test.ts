@@ -191,27 +191,31 @@ test('a whole copy that a move left on another tier is the file, and a half one 
   const slow = volume.bench.tiers.byId(SLOW)!;
   const backing = ({ ino }: Inode): string => volume.bench.tiers.backingPath(slow, ino);
   const released = ({ ino }: Inode): string => releasedPath(volume.bench.tiers, slow, ino);
+  const built = ({ ino }: Inode): string => volume.bench.tiers.incomingPath(slow, ino);
   const moves = [
     leave('moved', 1, backing),
     leave('moving away', 2, released),
+    leave('about to be moved', 5, built),
     leave('half', 3, backing, MIB),
+    leave('half built', 6, built, MIB),
     leave('being written', 4, backing),
   ];
   change(byName('being written'), { unsettled: true });
   const half = backing(byName('half'));
   await loseFast();
   const lost = await giveUp(moves);
-  assert.deepEqual([...lost.keys()].sort(), ['/being written', '/half']);
+  assert.deepEqual([...lost.keys()].sort(), ['/being written', '/half', '/half built']);
   for (const [name, seed] of [
     ['moved', 1],
     ['moving away', 2],
+    ['about to be moved', 5],
   ] as const) {
     const inode = byName(name);
     assert.deepEqual([inode.plainTier, inode.unsettled], [SLOW, true], name);
     assert.ok(readFileSync(backing(inode)).equals(content(seed)), name);
   }
   assert.ok(existsSync(half));
-  const still = [byName('half').ino, byName('being written').ino];
+  const still = ['half', 'half built', 'being written'].map((name) => byName(name).ino);
   assert.deepEqual(volume.namespace.lost(), still);
   keepAccount(volume.bench.store, FAST);
   await giveUpRemovedTiers({ ...volume.deps, log }, false, moves);
