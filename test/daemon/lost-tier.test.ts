@@ -13,7 +13,6 @@ import {
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CoralError, ExitCode } from '../../src/config/errors.js';
 import { withVolume } from '../../src/daemon/offline.js';
 import { addTierTo, removeLostTierFrom, removeTierFrom } from '../../src/daemon/volume-tiers.js';
 import { checkVolume } from '../../src/integrity/fsck.js';
@@ -30,6 +29,7 @@ import {
   openVolume,
   type Volume,
 } from '../integrity/fixture.js';
+import { unusable } from './unusable.js';
 
 const MIB = 1 << 20;
 const CHILD = fileURLToPath(new URL('./lost-tier-child.js', import.meta.url));
@@ -57,16 +57,6 @@ async function volumeWith(
 
 const lists = ({ directory }: Place): string[] =>
   readdirSync(directory).filter((name) => name.startsWith('lost-'));
-
-const unusable =
-  (pattern: RegExp) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof CoralError, String(error));
-    assert.equal(error.exitCode, ExitCode.unusable);
-    assert.match(error.message, pattern);
-    assert.ok(!error.message.includes('\n'));
-    return true;
-  };
 
 const lose = (place: Place) => removeLostTierFrom(place.directory, 'nvme', () => undefined);
 

@@ -4,13 +4,13 @@ import { mkdir, mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { CoralError, ExitCode } from '../../src/config/errors.js';
 import { lockVolume } from '../../src/daemon/lock.js';
 import { checkOffline } from '../../src/daemon/offline.js';
 import { addTierTo, changeTierOf, tiersOf } from '../../src/daemon/volume-tiers.js';
 import { addTier } from '../../src/tiers/tier-changes.js';
 import { createVolume, readVolume } from '../../src/tiers/volume.js';
 import { waitFor } from '../../scripts/lib/process.js';
+import { unusable } from './unusable.js';
 
 async function make(context: TestContext) {
   const root = await mkdtemp(join(tmpdir(), 'coral-reef-tiers-'));
@@ -21,15 +21,6 @@ async function make(context: TestContext) {
   const volume = await createVolume(directory, tiers);
   return { root, directory, volume, more: { name: 'more', path: join(root, 'more') } };
 }
-
-const unusable =
-  (pattern: RegExp) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof CoralError, String(error));
-    assert.equal(error.exitCode, ExitCode.unusable);
-    assert.match(error.message, pattern);
-    return true;
-  };
 
 /** How often this process has the lock file of a volume open. */
 async function openLocks(directory: string): Promise<number> {

@@ -275,18 +275,22 @@ scenario(
   },
 );
 
+/** As if `remove --lost` had been killed once the volume had the tier no more. */
+async function loseHalf(volume: TestVolume): Promise<void> {
+  await volume.unmount();
+  await rename(volume.tier('hdd'), join(volume.root, 'away'));
+  const file = join(volume.path, 'volume.json');
+  const config = JSON.parse(await readFile(file, 'utf8')) as { tiers: { name: string }[] };
+  const tiers = config.tiers.filter(({ name }) => name !== 'hdd');
+  await writeFile(file, JSON.stringify({ ...config, tiers, nextTier: 4 }));
+}
+
 scenario(
   'a tier that a crash left half given up is no tier at the next mount, and nothing else is lost',
   { mount: OPTIONS },
   async (volume) => {
     const backup = await fill(volume);
-    await volume.unmount();
-    // As if the command had been killed once the volume had the tier no more.
-    await rename(volume.tier('hdd'), join(volume.root, 'away'));
-    const file = join(volume.path, 'volume.json');
-    const config = JSON.parse(await readFile(file, 'utf8')) as { tiers: { name: string }[] };
-    const tiers = config.tiers.filter(({ name }) => name !== 'hdd');
-    await writeFile(file, JSON.stringify({ ...config, tiers, nextTier: 4 }));
+    await loseHalf(volume);
     await volume.mount([...OPTIONS, 'ro']);
     await assertWhole(volume, backup.without(LOST));
     await assertLost(volume, LOST);
@@ -307,12 +311,7 @@ scenario(
   { mount: OPTIONS },
   async (volume) => {
     const backup = await fill(volume);
-    await volume.unmount();
-    await rename(volume.tier('hdd'), join(volume.root, 'away'));
-    const file = join(volume.path, 'volume.json');
-    const config = JSON.parse(await readFile(file, 'utf8')) as { tiers: { name: string }[] };
-    const tiers = config.tiers.filter(({ name }) => name !== 'hdd');
-    await writeFile(file, JSON.stringify({ ...config, tiers, nextTier: 4 }));
+    await loseHalf(volume);
     await volume.mount([...OPTIONS, 'ro']);
     const open = await openFile(volume.at('hot'));
     await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,rw');
