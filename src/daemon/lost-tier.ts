@@ -7,7 +7,7 @@ import { CoralError, reasonOf } from '../config/errors.js';
 import { formatSize } from '../config/units.js';
 import { lostWithTier, type LostFile, type Losses } from '../integrity/lost-files.js';
 import { newerThanStore } from '../integrity/restored.js';
-import { openJournal } from '../migration/journal.js';
+import { cutMoves } from '../migration/journal.js';
 import { keepAccount } from '../tiers/account.js';
 import { unusable } from '../tiers/directory.js';
 import { syncDirectory } from '../tiers/durable-json.js';
@@ -56,12 +56,8 @@ export async function survey(
           `${directory}: its namespace is an older copy. Mount it once with -o missing-tier=degraded, which takes in what is newer, then try again`,
         );
       }
-      const moves = openJournal(store).all();
-      const losses = await lostWithTier(
-        { store, namespace, tiers },
-        tier.id,
-        moves.map(({ record }) => record),
-      );
+      const moves = cutMoves(store);
+      const losses = await lostWithTier({ store, namespace, tiers }, tier.id, moves);
       if (isToGo) keepAccount(store, tier.id);
       await store.commit();
       return losses;

@@ -22,7 +22,7 @@ import { createFilesystem, type Filesystem } from '../filesystem/filesystem.js';
 import { copyNamespace } from '../integrity/namespace-copy.js';
 import { giveUpRemovedTiers } from '../integrity/removed-tiers.js';
 import { followTiers, newerThanStore } from '../integrity/restored.js';
-import { openJournal } from '../migration/journal.js';
+import { cutMoves } from '../migration/journal.js';
 import { createMigration, type RunningMigration } from '../migration/migration.js';
 import { recoverJobs } from '../migration/recover.js';
 import { openNamespace } from '../namespace/namespace.js';
@@ -93,12 +93,7 @@ export async function openVolume(
   const content = { ...opened, heal: healWhereAllowed(plan.settings, opened) };
   const restored = { store, namespace, tiers, content, log };
   if (newer) await followTiers(restored, newer);
-  const moves = openJournal(store).all();
-  await giveUpRemovedTiers(
-    restored,
-    newer !== undefined,
-    moves.map(({ record }) => record),
-  );
+  await giveUpRemovedTiers(restored, newer !== undefined, cutMoves(store));
   await beginGeneration(store, tiers, log);
   return { plan, store, tiers, namespace, content, log };
 }

@@ -7,7 +7,7 @@ import { CoralError, ExitCode } from '../config/errors.js';
 import { bytesOf, isCoralReef, mountAt, readMounts, shown } from '../config/mountinfo.js';
 import { checkTierNames } from '../config/settings.js';
 import { differingFrom, lackingOn, remainingOn } from '../integrity/tier-contents.js';
-import { openJournal } from '../migration/journal.js';
+import { cutMoves } from '../migration/journal.js';
 import { unusable, writeProblem } from '../tiers/directory.js';
 import { readMarker } from '../tiers/marker.js';
 import {
@@ -104,8 +104,8 @@ async function checkEmptied(
     );
   }
   const found = await lookAt(directory, { ...volume, tiers: [tier] }, async (deps) => {
-    const moves = openJournal(deps.store).all();
-    const cut = moves.some(({ record }) => [record.source, record.target].includes(tier.id));
+    const moves = cutMoves(deps.store);
+    const cut = moves.some(({ source, target }) => [source, target].includes(tier.id));
     return [...(await remainingOn(deps)), ...(cut ? ['moves that a crash cut off'] : [])];
   });
   if (found === undefined && (await filesIn(tier.path))?.length !== 0) {

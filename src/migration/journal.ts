@@ -19,26 +19,21 @@ export interface Journal {
   begin(record: JobRecord): Promise<Buffer>;
   end(key: Buffer): void;
   /** Records of an earlier run. */
-  all(): { key: Buffer; record: JobRecord }[];
+  all(): Journaled[];
+}
+
+export interface Journaled {
+  key: Buffer;
+  record: JobRecord;
 }
 
 export function openJournal(store: Store): Journal {
   const table = store.table('jobs');
-  let next = 1;
-
-  function all(): { key: Buffer; record: JobRecord }[] {
-    const found: { key: Buffer; record: JobRecord }[] = [];
-    for (const { key, value } of table.range(Buffer.alloc(0))) {
-      found.push({ key, record: decode(value) });
-      next = Math.max(next, Number(key.readBigUInt64BE()) + 1);
-    }
-    return found;
-  }
-
   // Records that recovery had to leave (their tier is missing) must not be overwritten.
-  all();
+  let next = 1 + journaled(store).reduce((last, { key }) => Math.max(last, numberOf(key)), 0);
+
   return {
-    all,
+    all: () => journaled(store),
     async begin(record) {
       const key = Buffer.alloc(8);
       key.writeBigUInt64BE(BigInt(next++));
@@ -49,6 +44,18 @@ export function openJournal(store: Store): Journal {
     end: (key) => table.remove(key),
   };
 }
+
+/** Moves that were cut off, of a volume in which none is running. */
+export function cutMoves(store: Store): JobRecord[] {
+  return journaled(store).map(({ record }) => record);
+}
+
+function journaled(store: Store): Journaled[] {
+  const rows = store.table('jobs').range(Buffer.alloc(0));
+  return Array.from(rows, ({ key, value }) => ({ key, record: decode(value) }));
+}
+
+const numberOf = (key: Buffer): number => Number(key.readBigUInt64BE());
 
 function decode(value: Buffer): JobRecord {
   const { v, ino, source, target } = JSON.parse(value.toString('utf8')) as JobRecord & {

@@ -275,23 +275,29 @@ scenario(
   },
 );
 
-/** As if `remove --lost` had been killed once the volume had the tier no more. */
-async function loseHalf(volume: TestVolume): Promise<void> {
+/** As if `remove --lost` had been killed once the volume had the tier no more; mounted read-only then. */
+async function halfLost(volume: TestVolume): Promise<Backup> {
+  const backup = await fill(volume);
   await volume.unmount();
   await rename(volume.tier('hdd'), join(volume.root, 'away'));
   const file = join(volume.path, 'volume.json');
   const config = JSON.parse(await readFile(file, 'utf8')) as { tiers: { name: string }[] };
   const tiers = config.tiers.filter(({ name }) => name !== 'hdd');
   await writeFile(file, JSON.stringify({ ...config, tiers, nextTier: 4 }));
+  await volume.mount([...OPTIONS, 'ro']);
+  return backup;
+}
+
+async function isSoundWithoutLost(volume: TestVolume): Promise<void> {
+  for (const name of LOST) await rm(volume.at(name));
+  await nothingIsWrong(volume);
 }
 
 scenario(
   'a tier that a crash left half given up is no tier at the next mount, and nothing else is lost',
   { mount: OPTIONS },
   async (volume) => {
-    const backup = await fill(volume);
-    await loseHalf(volume);
-    await volume.mount([...OPTIONS, 'ro']);
+    const backup = await halfLost(volume);
     await assertWhole(volume, backup.without(LOST));
     await assertLost(volume, LOST);
     await volume.unmount();
@@ -301,8 +307,7 @@ scenario(
     await volume.mount(OPTIONS);
     await assertWhole(volume, backup.without(LOST));
     await assertLost(volume, LOST);
-    for (const name of LOST) await rm(volume.at(name));
-    await nothingIsWrong(volume);
+    await isSoundWithoutLost(volume);
   },
 );
 
@@ -310,9 +315,7 @@ scenario(
   'a mount that began as read-only puts the rest in order before programs may write',
   { mount: OPTIONS },
   async (volume) => {
-    const backup = await fill(volume);
-    await loseHalf(volume);
-    await volume.mount([...OPTIONS, 'ro']);
+    const backup = await halfLost(volume);
     const open = await openFile(volume.at('hot'));
     await volume.must('mount', volume.path, volume.mountpoint, '-o', 'remount,rw');
     await appendFile(volume.at('hot'), 'more');
@@ -323,8 +326,7 @@ scenario(
     await assertWhole(volume, backup.without([...LOST, 'hot']));
     await assertLost(volume, LOST);
     assert.match((await volume.status()).problems.join(), /lost with a tier: 2; fsck names them/);
-    for (const name of LOST) await rm(volume.at(name));
-    await nothingIsWrong(volume);
+    await isSoundWithoutLost(volume);
   },
 );
 

@@ -7,7 +7,7 @@ import { liveChanges } from '../../config/live.js';
 import { checkTierNames } from '../../config/settings.js';
 import type { KernelMount } from '../../config/types.js';
 import { giveUpRemovedTiers } from '../../integrity/removed-tiers.js';
-import { openJournal } from '../../migration/journal.js';
+import { cutMoves } from '../../migration/journal.js';
 import { setLevel } from '../../observe/log.js';
 import type { Handler } from '../control.js';
 import { beginGeneration } from '../generation.js';
@@ -36,12 +36,7 @@ export function createRemount(parts: Parts): Handler {
   async function becomeWritable(): Promise<void> {
     await parts.tiers.setReadOnly(false);
     // Left undone where the mount began as read-only. What is open now is served from what is left, as it will be.
-    const moves = openJournal(parts.store).all();
-    await giveUpRemovedTiers(
-      parts,
-      false,
-      moves.map(({ record }) => record),
-    );
+    await giveUpRemovedTiers(parts, false, cutMoves(parts.store));
     // Copies of the namespace were made when it became read-only.
     await beginGeneration(parts.store, parts.tiers, parts.log);
     setMount(parts.plan, { readOnly: false });
